@@ -1,0 +1,55 @@
+#pragma once
+
+#include "clickhouse/options.hpp"
+#include "messages/ec.hpp"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace millrace::clickhouse {
+
+/// Settings or parameters of one request, sent in the URL.
+using parameters = std::vector<std::pair<std::string, std::string>>;
+
+/// HTTP client of one server, over libcurl; keeps its connection. Calls block;
+/// one thread at a time. Failures carry the server's text and a code that says
+/// whether a later try may help: target_unavailable (no or broken connection,
+/// timeout), target_failed (5xx, TOO_MANY_PARTS, memory, disk full, ...),
+/// target_refused (authentication, privileges, read-only), target_unsuitable
+/// (anything else that the server refuses).
+class client {
+public:
+  /// `stop`, when given, ends a running call within 100 ms once it is true.
+  explicit client(target_options options,
+                  std::shared_ptr<std::atomic<bool>> stop = nullptr);
+  ~client();
+  client(const client&) = delete;
+
+  const target_options& options() const;
+
+  /// Runs a statement and returns the body of the answer.
+  result<std::string> query(std::string_view sql, const parameters& xs = {});
+
+  /// `INSERT INTO ... FORMAT Native` with the given bodies one after another,
+  /// streamed without a copy. Returns when the server has confirmed. All the
+  /// settings on which durability rests are fixed here (design 5). Compresses
+  /// when the server is not on this machine.
+  result<void> insert(std::string_view statement, std::string_view query_id,
+                      const std::vector<std::string_view>& bodies);
+
+  /// Ends a query whose answer was lost, and waits until it has ended.
+  result<void> kill(std::string_view query_id);
+
+  /// The server's numeric code of the last failure; 0 when there was none.
+  int server_code() const;
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace millrace::clickhouse

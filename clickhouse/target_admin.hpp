@@ -1,0 +1,90 @@
+#pragma once
+
+#include "clickhouse/client.hpp"
+#include "messages/ec.hpp"
+#include "messages/row_block.hpp"
+#include "messages/target_table.hpp"
+#include "transform/mapping.hpp"
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace millrace::clickhouse {
+
+/// What stands in the way, and what to do about it.
+struct problem {
+  ec code = ec::target_unsuitable;
+  std::string subject;
+  std::string text;
+  std::string remedy;
+  bool warning = false;
+};
+
+/// A row as the target has it.
+struct stored_row {
+  version at;
+  bool deleted = false;
+
+  /// The asked-for columns in RowBinary, one slice each.
+  std::vector<std::string> values;
+};
+
+/// Keys (their columns in RowBinary, one after another) with their rows.
+using stored_rows = std::map<std::string, stored_row>;
+
+/// All that is not an insert of rows: checks, DDL, state, reads by key. Every
+/// call blocks; one thread at a time.
+class target_admin {
+public:
+  target_admin(target_options options, std::string pipeline,
+               std::shared_ptr<std::atomic<bool>> stop = nullptr);
+  ~target_admin();
+  target_admin(const target_admin&) = delete;
+
+  /// Looks at server, version, settings, privileges, and at the target tables
+  /// of `tables`; changes nothing. A failure means that the server could not
+  /// be asked. `plan` gets the statements that `prepare`/`ensure` would run.
+  result<std::vector<problem>>
+  survey(const std::vector<target_table_ptr>& tables,
+         std::vector<std::string>& plan);
+
+  /// What the server can hold, probed (ranges of Date32 and DateTime64).
+  result<transform::server_limits> limits();
+
+  /// Makes the database and millrace's own tables where they are missing.
+  result<void> prepare();
+
+  /// Makes the table, adds columns that are missing, widens types; checks that
+  /// what is there fits. Failure `table_unsuitable` names each column.
+  result<void> ensure(const target_table& x);
+
+  /// Newest row of each key. `keys` and the result's keys are in RowBinary.
+  result<stored_rows> read(const target_table& x,
+                           const std::vector<std::string>& keys,
+                           const std::vector<uint32_t>& columns);
+
+  /// Writes a tombstone of version `at` for each live key with a lower version
+  /// (TRUNCATE: `below` = `at`; end of a retake: as design 4 says).
+  result<void> clear(const target_table& x, version below, version at,
+                     int64_t committed_at);
+
+  result<void> write_dead_letters(const std::vector<dead_letter>& xs);
+
+  /// State of the pipeline: small JSON texts under (kind, name), durable when
+  /// the call returns.
+  using state_key = std::pair<std::string, std::string>;
+  result<std::map<state_key, std::string>> load_state();
+  result<void> save_state(const std::map<state_key, std::string>& changes);
+
+  /// Highest commit LSN that the given target table holds; 0 when empty.
+  result<lsn> highest_version(const target_table& x);
+
+private:
+  struct impl;
+  std::unique_ptr<impl> impl_;
+};
+
+} // namespace millrace::clickhouse
