@@ -1,0 +1,43 @@
+# The front door: thin, each target is a script in tools/ or a command of cmake, ninja or ctest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: build test demo lint format install clean help
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+DURATION ?=
+
+help: ## This list
+	@echo "millrace: a live PostgreSQL database in ClickHouse"
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Missing Debian packages are installed as root or with sudo; downloads are kept in ~/.cache/millrace."
+
+build: ## Installs what is missing and builds build/millrace
+	@tools/install-deps build olap
+	@tools/build millrace
+
+test: ## All tests: unit and integration, with servers of their own
+	@tools/install-deps build olap test
+	@tools/build all
+	@tools/run-tests
+
+demo: ## A shop's database, live in ClickHouse; ends with Ctrl-C or after DURATION=n seconds
+	@tools/install-deps build olap demo
+	@tools/build millrace
+	@/usr/bin/python3 tools/demo.py $(if $(DURATION),--duration $(DURATION))
+
+lint: ## clang-format (dry run) and clang-tidy
+	@tools/install-deps build lint
+	@tools/lint
+
+format: ## clang-format of all sources, in place
+	@tools/install-deps lint
+	@tools/lint --format
+
+install: ## What was built, to DESTDIR and PREFIX (default /usr/local)
+	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" tools/install
+
+clean: ## Removes build/; downloads stay in ~/.cache/millrace
+	rm -rf build
