@@ -22,6 +22,9 @@ struct server_limits {
 
 /// What the user says about names and types (section [target]).
 struct mapping_options {
+  /// The target's database; how long table names may be depends on it.
+  std::string database = "millrace";
+
   /// Type defaults instead of Nullable columns.
   bool null_as_default = false;
 
@@ -44,16 +47,22 @@ struct mapping_options {
 
 /// Derives the target table of a source table (docs/types.md). Failure
 /// `table_unsuitable` lists everything that cannot be, each with its remedy.
-result<target_table_ptr> map_table(table_description_ptr table,
-                                   const mapping_options& options);
+result<target_table_ptr>
+map_table(table_description_ptr table, const mapping_options& options);
 
 /// Source tables that would share a target table, as lines for the user.
 std::vector<std::string>
 name_clashes(const std::vector<target_table_ptr>& tables);
 
+/// Choices that name a table or column that is not there, as lines for the
+/// user: an option that does nothing is a mistake.
+std::vector<std::string>
+unused_choices(const std::vector<target_table_ptr>& tables,
+               const mapping_options& options);
+
 /// What `check` says about a table that can be followed all the same: values
 /// that may be saturated, columns left out, inserts only.
-std::vector<std::string> remarks(const target_table& table,
-                                 const server_limits& limits);
+std::vector<std::string>
+remarks(const target_table& table, const server_limits& limits);
 
 } // namespace millrace::transform

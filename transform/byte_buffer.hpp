@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <string_view>
+
+namespace millrace::transform {
+
+/// Bytes that grow without being zeroed; kept from block to block. Writers
+/// reserve, write behind `end()`, then tell with `finish` how far they came.
+class byte_buffer {
+public:
+  /// Room that stays allocated after `clear`; a block with a huge value must
+  /// not cost its memory for ever.
+  static constexpr size_t keep = size_t{4} << 20;
+
+  size_t size() const {
+    return size_;
+  }
+
+  std::string_view view() const {
+    return {data_.get(), size_};
+  }
+
+  char* end() {
+    return data_.get() + size_;
+  }
+
+  /// Makes room for `n` bytes behind the end and returns the end.
+  char* reserve(size_t n) {
+    if (capacity_ - size_ < n)
+      grow(n);
+    return end();
+  }
+
+  /// Ends a write: `at` is where it stopped.
+  void finish(const char* at) {
+    size_ = at - data_.get();
+  }
+
+  void clear() {
+    size_ = 0;
+    if (capacity_ > keep) {
+      data_.reset();
+      capacity_ = 0;
+    }
+  }
+
+private:
+  struct free_memory {
+    void operator()(char* x) const {
+      std::free(x);
+    }
+  };
+
+  void grow(size_t n) {
+    size_t capacity = capacity_ + capacity_ / 2;
+    if (capacity < size_ + n)
+      capacity = size_ + n;
+    auto* grown = static_cast<char*>(std::realloc(data_.get(), capacity));
+    if (grown == nullptr)
+      throw std::bad_alloc{};
+    data_.release();
+    data_.reset(grown);
+    capacity_ = capacity;
+  }
+
+  std::unique_ptr<char, free_memory> data_;
+  size_t size_ = 0;
+  size_t capacity_ = 0;
+};
+
+} // namespace millrace::transform
