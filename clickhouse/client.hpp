@@ -15,6 +15,18 @@ namespace millrace::clickhouse {
 /// Settings or parameters of one request, sent in the URL.
 using parameters = std::vector<std::pair<std::string, std::string>>;
 
+/// How a statement is run.
+struct query_options {
+  /// For error texts, after "cannot": `read from "orders"`. Empty: the
+  /// statement's first words.
+  std::string what;
+  std::string query_id;
+
+  /// The statement may work for long without a byte on the connection: no
+  /// stall timeout. A dead peer is still noticed (TCP keep-alive).
+  bool patient = false;
+};
+
 /// HTTP client of one server, over libcurl; keeps its connection. Calls block;
 /// one thread at a time. Failures carry the server's text and a code that says
 /// whether a later try may help: target_unavailable (no or broken connection,
@@ -31,8 +43,10 @@ public:
 
   const target_options& options() const;
 
-  /// Runs a statement and returns the body of the answer.
-  result<std::string> query(std::string_view sql, const parameters& xs = {});
+  /// Runs a statement and returns the body of the answer. The server keeps the
+  /// answer until it is complete, so that an error is never taken for a row.
+  result<std::string> query(std::string_view sql, const parameters& xs = {},
+                            const query_options& how = {});
 
   /// `INSERT INTO ... FORMAT Native` with the given bodies one after another,
   /// streamed without a copy. Returns when the server has confirmed. All the
@@ -41,7 +55,8 @@ public:
   result<void> insert(std::string_view statement, std::string_view query_id,
                       const std::vector<std::string_view>& bodies);
 
-  /// Ends a query whose answer was lost, and waits until it has ended.
+  /// Ends a query whose answer was lost, and waits until it has ended. Call it
+  /// before such an insert is repeated, and before a truncate.
   result<void> kill(std::string_view query_id);
 
   /// The server's numeric code of the last failure; 0 when there was none.

@@ -62,14 +62,14 @@ public:
   result<void> ensure(const target_table& x);
 
   /// Newest row of each key. `keys` and the result's keys are in RowBinary.
-  result<stored_rows> read(const target_table& x,
-                           const std::vector<std::string>& keys,
-                           const std::vector<uint32_t>& columns);
+  result<stored_rows>
+  read(const target_table& x, const std::vector<std::string>& keys,
+       const std::vector<uint32_t>& columns);
 
   /// Writes a tombstone of version `at` for each live key with a lower version
   /// (TRUNCATE: `below` = `at`; end of a retake: as design 4 says).
-  result<void> clear(const target_table& x, version below, version at,
-                     int64_t committed_at);
+  result<void>
+  clear(const target_table& x, version below, version at, int64_t committed_at);
 
   result<void> write_dead_letters(const std::vector<dead_letter>& xs);
 

@@ -1,0 +1,495 @@
+#include "clickhouse/client.hpp"
+
+#include "clickhouse/names.hpp"
+#include "clickhouse/server_error.hpp"
+#include "clickhouse/upload.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <mutex>
+
+#include <curl/curl.h>
+
+namespace millrace::clickhouse {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+/// How long a wait for the network may take before `stop` is looked at.
+constexpr int wait_ms = 50;
+
+/// Settings of every insert, whatever the user's profile says. All of them are
+/// known to ClickHouse 23.2.
+const parameters insert_settings{
+  // The answer means that the rows are in the table.
+  {"async_insert", "0"},
+  {"wait_end_of_query", "1"},
+  {"send_progress_in_http_headers", "0"},
+  {"timeout_overflow_mode", "throw"},
+  // Equal blocks are different changes.
+  {"insert_deduplicate", "0"},
+  // A null is never a default.
+  {"input_format_null_as_default", "0"},
+  {"insert_null_as_default", "0"},
+  // One insert is one part, of the rows that were sent.
+  {"optimize_on_insert", "0"},
+  {"min_insert_block_size_rows", "1048576"},
+  {"min_insert_block_size_bytes", "268435456"},
+  {"max_partitions_per_insert_block", "0"},
+};
+
+struct url_parts {
+  bool good = false;
+  /// `scheme://host:port`, for texts.
+  std::string label;
+  /// Without query.
+  std::string base;
+  bool loopback = false;
+};
+
+std::string part(CURLU* url, CURLUPart which, unsigned flags = 0) {
+  char* text = nullptr;
+  if (curl_url_get(url, which, &text, flags) != CURLUE_OK)
+    return {};
+  std::string out = text;
+  curl_free(text);
+  return out;
+}
+
+url_parts parse_url(const std::string& text) {
+  url_parts out;
+  out.label = text;
+  auto url = curl_url();
+  if (url == nullptr)
+    return out;
+  if (curl_url_set(url, CURLUPART_URL, text.c_str(), 0) == CURLUE_OK) {
+    auto scheme = part(url, CURLUPART_SCHEME);
+    auto host = part(url, CURLUPART_HOST);
+    auto port = part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+    auto path = part(url, CURLUPART_PATH);
+    out.label = scheme + "://" + host + ':' + port;
+    out.base = out.label + (path.empty() ? "/" : path);
+    // A password in the URL would end up in logs of proxies.
+    out.good = (scheme == "http" || scheme == "https") && !host.empty()
+               && part(url, CURLUPART_USER).empty()
+               && part(url, CURLUPART_PASSWORD).empty()
+               && part(url, CURLUPART_QUERY).empty();
+    if (!part(url, CURLUPART_PASSWORD).empty())
+      out.label = scheme + "://" + host + ':' + port;
+    out.loopback
+      = host == "localhost" || host == "[::1]" || host.substr(0, 4) == "127.";
+  }
+  curl_url_cleanup(url);
+  return out;
+}
+
+void append_escaped(std::string& out, std::string_view text) {
+  constexpr char digits[] = "0123456789ABCDEF";
+  for (auto c : text) {
+    auto u = static_cast<unsigned char>(c);
+    if (std::isalnum(u) || c == '_' || c == '-' || c == '.' || c == '~') {
+      out += c;
+    } else {
+      out += '%';
+      out += digits[u >> 4];
+      out += digits[u & 15];
+    }
+  }
+}
+
+void append_parameters(std::string& url, const parameters& xs) {
+  for (auto& [name, value] : xs) {
+    url += url.find('?') == std::string::npos ? '?' : '&';
+    append_escaped(url, name);
+    url += '=';
+    append_escaped(url, value);
+  }
+}
+
+/// `INSERT INTO a.b (...` -> `insert into "a.b"`.
+std::string name_insert(std::string_view statement) {
+  constexpr std::string_view into = "INTO ";
+  auto at = statement.find(into);
+  if (at == std::string_view::npos)
+    return "insert";
+  statement.remove_prefix(at + into.size());
+  statement = statement.substr(0, statement.find(" ("));
+  statement = statement.substr(0, statement.find(" FORMAT"));
+  std::string out = "insert into \"";
+  for (size_t i = 0; i < statement.size(); ++i) {
+    if (statement[i] == '\\' && i + 1 < statement.size())
+      ++i;
+    else if (statement[i] == '`')
+      continue;
+    out += statement[i];
+  }
+  out += '"';
+  return out;
+}
+
+/// The first words of a statement: no literals, they may hold values.
+std::string name_query(std::string_view sql) {
+  auto text = one_line(sql.substr(0, sql.find('\'')), 60);
+  return "run \"" + text + '"';
+}
+
+struct answer {
+  long status = 0;
+  int exception_code = 0;
+  std::string exception_tag;
+  std::string format;
+  std::string body;
+};
+
+size_t on_header(char* data, size_t, size_t n, void* user) {
+  auto& x = *static_cast<answer*>(user);
+  std::string_view line{data, n};
+  if (line.substr(0, 5) == "HTTP/") {
+    x = {};
+    return n;
+  }
+  auto colon = line.find(':');
+  if (colon == std::string_view::npos)
+    return n;
+  std::string name{line.substr(0, colon)};
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  auto value = line.substr(colon + 1);
+  while (!value.empty() && value.front() == ' ')
+    value.remove_prefix(1);
+  while (!value.empty() && (value.back() == '\r' || value.back() == '\n'))
+    value.remove_suffix(1);
+  if (name == "x-clickhouse-exception-code")
+    std::from_chars(value.data(), value.data() + value.size(),
+                    x.exception_code);
+  else if (name == "x-clickhouse-exception-tag")
+    x.exception_tag = value;
+  else if (name == "x-clickhouse-format")
+    x.format = value;
+  return n;
+}
+
+size_t on_body(char* data, size_t, size_t n, void* user) {
+  static_cast<answer*>(user)->body.append(data, n);
+  return n;
+}
+
+size_t on_read(char* out, size_t size, size_t n, void* user) {
+  auto m = static_cast<upload*>(user)->read(out, size * n);
+  return m == upload::failed ? CURL_READFUNC_ABORT : m;
+}
+
+/// libcurl repeats a request whose kept connection turned out to be closed.
+int on_seek(void* user, curl_off_t offset, int origin) {
+  if (offset != 0 || origin != SEEK_SET)
+    return CURL_SEEKFUNC_CANTSEEK;
+  static_cast<upload*>(user)->rewind();
+  return CURL_SEEKFUNC_OK;
+}
+
+ec classify_transport(CURLcode x) {
+  switch (x) {
+    case CURLE_UNSUPPORTED_PROTOCOL: // HTTP/0.9: not an HTTP server
+    case CURLE_URL_MALFORMAT:
+    case CURLE_WEIRD_SERVER_REPLY:
+      return ec::target_unsuitable;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+      return ec::target_refused;
+    default:
+      return ec::target_unavailable;
+  }
+}
+
+std::string_view transport_remedy(CURLcode x) {
+  switch (x) {
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_WEIRD_SERVER_REPLY:
+      return "is [target] url ClickHouse's HTTP port (8123 or 8443)?";
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+      return "check [target] ca-file and the host name of the URL";
+    case CURLE_COULDNT_CONNECT:
+      return "is the server running there?";
+    default:
+      return "";
+  }
+}
+
+void init_curl() {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+}
+
+} // namespace
+
+struct client::impl {
+  impl(target_options options, std::shared_ptr<std::atomic<bool>> stop)
+    : options_(std::move(options)), stop_(std::move(stop)) {
+    init_curl();
+    url_ = parse_url(options_.url);
+    multi_ = curl_multi_init();
+    easy_ = curl_easy_init();
+    set_up();
+  }
+
+  ~impl() {
+    curl_easy_cleanup(easy_);
+    curl_multi_cleanup(multi_);
+    curl_slist_free_all(plain_headers_);
+    curl_slist_free_all(lz4_headers_);
+  }
+
+  struct request {
+    std::string what;
+    upload* body = nullptr;
+    std::string_view query_id;
+    bool patient = false;
+  };
+
+  void set_up();
+  curl_slist* headers(bool lz4) const;
+  result<std::string>
+  run(const request& x, const parameters& xs, const parameters& more);
+  CURLcode transfer(const request& x, bool& stopped, bool& stalled);
+  tl::unexpected<failure>
+  refuse(ec code, const std::string& what, std::string_view text,
+         std::string_view remedy) const;
+  bool stop_wanted() const {
+    return stop_ && stop_->load(std::memory_order_relaxed);
+  }
+
+  target_options options_;
+  std::shared_ptr<std::atomic<bool>> stop_;
+  url_parts url_;
+  CURLM* multi_ = nullptr;
+  CURL* easy_ = nullptr;
+  curl_slist* plain_headers_ = nullptr;
+  curl_slist* lz4_headers_ = nullptr;
+  char error_[CURL_ERROR_SIZE] = {};
+  answer answer_;
+  int server_code_ = 0;
+};
+
+curl_slist* client::impl::headers(bool lz4) const {
+  curl_slist* out = nullptr;
+  auto add
+    = [&out](const std::string& x) { out = curl_slist_append(out, x.c_str()); };
+  add("Expect:");
+  add("Content-Type: application/octet-stream");
+  add("X-ClickHouse-User: " + options_.user);
+  if (!options_.password.empty())
+    add("X-ClickHouse-Key: " + options_.password);
+  if (lz4) {
+    add("Content-Encoding: lz4");
+    add("Transfer-Encoding: chunked");
+  }
+  return out;
+}
+
+void client::impl::set_up() {
+  plain_headers_ = headers(false);
+  lz4_headers_ = headers(true);
+  auto set = [this](auto option, auto value) {
+    curl_easy_setopt(easy_, option, value);
+  };
+  set(CURLOPT_ERRORBUFFER, error_);
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_POST, 1L);
+  set(CURLOPT_TCP_NODELAY, 1L);
+  set(CURLOPT_TCP_KEEPALIVE, 1L);
+  set(CURLOPT_TCP_KEEPIDLE, 15L);
+  set(CURLOPT_TCP_KEEPINTVL, 5L);
+  set(CURLOPT_UPLOAD_BUFFERSIZE, 2L * 1024 * 1024);
+  set(CURLOPT_BUFFERSIZE, 256L * 1024);
+  set(CURLOPT_CONNECTTIMEOUT_MS,
+      static_cast<long>(options_.connect_timeout.count()));
+  set(CURLOPT_READFUNCTION, on_read);
+  set(CURLOPT_SEEKFUNCTION, on_seek);
+  set(CURLOPT_HEADERFUNCTION, on_header);
+  set(CURLOPT_HEADERDATA, &answer_);
+  set(CURLOPT_WRITEFUNCTION, on_body);
+  set(CURLOPT_WRITEDATA, &answer_);
+  if (!options_.ca_file.empty())
+    set(CURLOPT_CAINFO, options_.ca_file.c_str());
+  if (url_.loopback)
+    set(CURLOPT_PROXY, "");
+}
+
+tl::unexpected<failure>
+client::impl::refuse(ec code, const std::string& what, std::string_view text,
+                     std::string_view remedy) const {
+  std::string out = "cannot " + what + " at " + url_.label + ": ";
+  out += text;
+  if (!remedy.empty()) {
+    out += ": ";
+    out += remedy;
+  }
+  return fail(code, std::move(out));
+}
+
+CURLcode
+client::impl::transfer(const request& x, bool& stopped, bool& stalled) {
+  error_[0] = '\0';
+  curl_multi_add_handle(multi_, easy_);
+  auto moved_at = clock::now();
+  curl_off_t moved = 0;
+  auto out = CURLE_OK;
+  for (;;) {
+    int running = 0;
+    if (curl_multi_perform(multi_, &running) != CURLM_OK) {
+      out = CURLE_FAILED_INIT;
+      break;
+    }
+    int left = 0;
+    auto message = curl_multi_info_read(multi_, &left);
+    if (message != nullptr && message->msg == CURLMSG_DONE) {
+      out = message->data.result;
+      break;
+    }
+    if (stop_wanted()) {
+      stopped = true;
+      break;
+    }
+    curl_off_t up = 0;
+    curl_off_t down = 0;
+    curl_easy_getinfo(easy_, CURLINFO_SIZE_UPLOAD_T, &up);
+    curl_easy_getinfo(easy_, CURLINFO_SIZE_DOWNLOAD_T, &down);
+    auto now = clock::now();
+    if (up + down != moved) {
+      moved = up + down;
+      moved_at = now;
+    } else if (!x.patient && now - moved_at > options_.stall_timeout) {
+      stalled = true;
+      break;
+    }
+    curl_multi_poll(multi_, nullptr, 0, wait_ms, nullptr);
+  }
+  // Closes the connection when the transfer has not ended.
+  curl_multi_remove_handle(multi_, easy_);
+  return out;
+}
+
+result<std::string> client::impl::run(const request& x, const parameters& xs,
+                                      const parameters& more) {
+  server_code_ = 0;
+  if (!url_.good)
+    return refuse(ec::target_unsuitable, x.what, "not a usable URL",
+                  "[target] url must be http://host:port or "
+                  "https://host:port, without user, password and parameters");
+  auto url = url_.base;
+  append_parameters(url, xs);
+  append_parameters(url, more);
+  if (!x.query_id.empty())
+    append_parameters(url, {{"query_id", std::string{x.query_id}}});
+  auto lz4 = x.body->compressed();
+  curl_easy_setopt(easy_, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(easy_, CURLOPT_HTTPHEADER,
+                   lz4 ? lz4_headers_ : plain_headers_);
+  curl_easy_setopt(easy_, CURLOPT_READDATA, x.body);
+  curl_easy_setopt(easy_, CURLOPT_SEEKDATA, x.body);
+  auto size = lz4 ? -1 : static_cast<curl_off_t>(x.body->size());
+  curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, size);
+  answer_ = {};
+  auto stopped = false;
+  auto stalled = false;
+  auto code = transfer(x, stopped, stalled);
+  if (stopped)
+    return refuse(ec::target_unavailable, x.what, "stopped", "");
+  if (stalled)
+    return refuse(ec::target_unavailable, x.what,
+                  "nothing moved for "
+                    + std::to_string(options_.stall_timeout.count()) + " ms",
+                  "see the server's load, or raise [target] stall-timeout");
+  curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &answer_.status);
+  // A server that refuses a body may close while it is being sent: its answer
+  // counts, not the broken pipe.
+  if (code != CURLE_OK && answer_.status < 300 && answer_.exception_code == 0)
+    return refuse(classify_transport(code), x.what,
+                  one_line(error_[0] != '\0' ? error_
+                                             : curl_easy_strerror(code)),
+                  transport_remedy(code));
+  server_error error;
+  if (answer_.status != 200 || answer_.exception_code != 0) {
+    error = parse_error(answer_.body, answer_.exception_code);
+  } else {
+    auto text = answer_.format.empty() || answer_.format.substr(0, 3) == "Tab"
+                || answer_.format.substr(0, 3) == "TSV";
+    error = find_late_error(answer_.body, answer_.exception_tag, text);
+    if (error.code == 0)
+      return std::move(answer_.body);
+  }
+  server_code_ = error.code;
+  auto text = error.code != 0
+                ? "Code " + std::to_string(error.code) + ": " + error.text
+                : "HTTP " + std::to_string(answer_.status) + ": " + error.text;
+  return refuse(classify(error, answer_.status), x.what, text,
+                remedy(error, answer_.status));
+}
+
+client::client(target_options options, std::shared_ptr<std::atomic<bool>> stop)
+  : impl_(std::make_unique<impl>(std::move(options), std::move(stop))) {
+  // nop
+}
+
+client::~client() = default;
+
+const target_options& client::options() const {
+  return impl_->options_;
+}
+
+int client::server_code() const {
+  return impl_->server_code_;
+}
+
+result<std::string> client::query(std::string_view sql, const parameters& xs,
+                                  const query_options& how) {
+  upload body{{sql}, false};
+  impl::request x;
+  x.what = how.what.empty() ? name_query(sql) : how.what;
+  x.body = &body;
+  x.query_id = how.query_id;
+  x.patient = how.patient;
+  return impl_->run(x, {{"wait_end_of_query", "1"}}, xs);
+}
+
+result<void>
+client::insert(std::string_view statement, std::string_view query_id,
+               const std::vector<std::string_view>& bodies) {
+  std::vector<std::string_view> pieces{statement, "\n"};
+  pieces.insert(pieces.end(), bodies.begin(), bodies.end());
+  upload body{std::move(pieces), !impl_->url_.loopback};
+  impl::request x;
+  x.what = name_insert(statement);
+  x.body = &body;
+  x.query_id = query_id;
+  parameters more;
+  if (options().engine.substr(0, 10) == "Replicated")
+    more.emplace_back("insert_quorum", "auto");
+  auto out = impl_->run(x, insert_settings, more);
+  if (!out)
+    return tl::unexpected(std::move(out.error()));
+  return {};
+}
+
+result<void> client::kill(std::string_view query_id) {
+  auto sql = "KILL QUERY WHERE query_id = " + quote_literal(query_id)
+             + " SYNC FORMAT TabSeparated";
+  query_options how;
+  how.what = "end the query " + std::string{query_id};
+  auto out = query(sql, {}, how);
+  if (!out)
+    return tl::unexpected(std::move(out.error()));
+  // A line for each query: how it ended, its ID, user and text.
+  if (out->find("cant_cancel") != std::string::npos
+      || out->substr(0, 5) == "error")
+    return impl_->refuse(ec::target_failed, how.what,
+                         "the server cannot cancel it", "it is tried again");
+  return {};
+}
+
+} // namespace millrace::clickhouse
