@@ -41,7 +41,8 @@ struct read_limits {
 /// Reads one slot by the streaming replication protocol and decodes pgoutput
 /// (protocol version 1). Not thread safe; `read` never blocks.
 ///
-/// Format: https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
+/// Format:
+/// https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
 class replication_reader {
 public:
   virtual ~replication_reader() = default;
@@ -54,6 +55,10 @@ public:
 
   /// Makes the rows of a relation readable (also again, after a change).
   virtual void describe(table_description_ptr table) = 0;
+
+  /// Passes over the rows of a relation: of one that nobody asked for, or that
+  /// is quarantined. Until `describe`, or until its Relation message changes.
+  virtual void skip(const relation& x) = 0;
 
   /// Everything up to `pos` is durable. Never goes back; sent with the next
   /// status, which is sent now if `pos` moved and the last one is older than

@@ -69,6 +69,11 @@ struct source_start {
 struct chunk {
   uint32_t first = 0;
   uint32_t last = 0;
+
+  /// Of a partitioned table: the partition whose pages these are, and its
+  /// filenode. 0: the table itself and the plan's.
+  uint32_t partition = 0;
+  uint32_t filenode = 0;
 };
 
 /// How a table will be read: fixed before the first chunk.
@@ -95,10 +100,12 @@ public:
 
   /// Creates publications and slot when they are missing, adds tables to
   /// millrace's own publications, and describes the tables. Problems that are
-  /// not warnings are a failure that names all of them.
-  result<source_start> set_up();
+  /// not warnings are a failure that names all of them. With `may_create_slot`
+  /// false (there was one before) a missing slot is `slot_lost`.
+  result<source_start> set_up(bool may_create_slot = true);
 
-  /// Describes one table as the Relation message has it. `table_unsuitable`
+  /// Describes one table as the Relation message has it. Null when the
+  /// configuration does not ask for the table: skip it. `table_unsuitable`
   /// when the catalogue of now disagrees with the message of then.
   result<table_description_ptr> describe(const relation& x);
 
@@ -122,8 +129,8 @@ public:
 
   /// Plans the snapshot of a table under the given label: page ranges of
   /// about `chunk_bytes`, filenode, row estimate.
-  result<snapshot_plan> plan(table_description_ptr table, lsn label,
-                             uint64_t chunk_bytes);
+  result<snapshot_plan>
+  plan(table_description_ptr table, lsn label, uint64_t chunk_bytes);
 
   /// IDs of transactions that may be in the log and not yet visible. Taken
   /// once after the labels are known; chunks wait until all have ended.

@@ -1,0 +1,403 @@
+#include "postgres/connection.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <poll.h>
+
+namespace millrace::postgres {
+
+namespace {
+
+using clock = std::chrono::steady_clock;
+
+// Text forms depend on these (docs/types.md); the rest keeps long reads alive.
+// Settings that older servers lack follow after the connection is made.
+constexpr const char* session_settings
+  = "-c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC"
+    " -c extra_float_digits=1 -c bytea_output=hex -c xmlbinary=base64"
+    " -c lc_monetary=C -c quote_all_identifiers=off -c search_path=pg_catalog"
+    " -c row_security=off -c statement_timeout=0 -c lock_timeout=0"
+    " -c idle_in_transaction_session_timeout=0 -c jit=off"
+    " -c max_parallel_workers_per_gather=0";
+
+using parameters = std::map<std::string, std::string>;
+
+result<parameters> parse(const source_options& options) {
+  char* err = nullptr;
+  auto* parsed = PQconninfoParse(options.uri.c_str(), &err);
+  if (parsed == nullptr) {
+    std::string text = err != nullptr ? err : "out of memory";
+    PQfreemem(err);
+    while (!text.empty() && text.back() == '\n')
+      text.pop_back();
+    return fail(ec::invalid_configuration,
+                "source.uri is not a PostgreSQL connection string: " + text);
+  }
+  parameters result;
+  for (auto* x = parsed; x->keyword != nullptr; ++x)
+    if (x->val != nullptr)
+      result[x->keyword] = x->val;
+  PQconninfoFree(parsed);
+  return result;
+}
+
+void add_defaults(parameters& xs, const source_options& options,
+                  session_kind kind) {
+  auto seconds = [](std::chrono::milliseconds x) {
+    return std::to_string(std::max<int64_t>(1, x.count() / 1000));
+  };
+  xs.emplace("connect_timeout", "10");
+  xs.emplace("keepalives", "1");
+  xs.emplace("keepalives_idle", seconds(options.silence / 3));
+  xs.emplace("keepalives_interval", seconds(options.silence / 6));
+  xs.emplace("keepalives_count", "3");
+  xs.emplace("tcp_user_timeout", std::to_string(options.silence.count()));
+  xs.emplace("application_name", "millrace");
+  xs["client_encoding"] = "UTF8";
+  if (!options.password.empty())
+    xs["password"] = options.password;
+  // Of two settings of one name the later counts.
+  auto& opts = xs["options"];
+  opts += opts.empty() ? "" : " ";
+  opts += session_settings;
+  if (kind == session_kind::replication)
+    xs["replication"] = "database";
+}
+
+// Joins the lines of a message, without code and source location.
+std::string one_line(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    auto end = std::min(text.find('\n'), text.size());
+    auto line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    while (!line.empty() && (line.front() == ' ' || line.front() == '\t'))
+      line.remove_prefix(1);
+    if (line.empty() || line.starts_with("LOCATION:"))
+      continue;
+    if (!result.empty())
+      result += "; ";
+    result += line;
+  }
+  return result;
+}
+
+// Finds ":  28P01: " in a verbose message and takes the code out of it.
+std::string take_sqlstate(std::string& text) {
+  auto is_code = [](std::string_view x) {
+    return std::all_of(x.begin(), x.end(), [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+    });
+  };
+  for (auto at = text.find(":  "); at != std::string::npos;
+       at = text.find(":  ", at + 1)) {
+    if (at + 10 > text.size() || text.compare(at + 8, 2, ": ") != 0)
+      continue;
+    auto code = text.substr(at + 3, 5);
+    if (!is_code(code))
+      continue;
+    text.erase(at + 3, 7);
+    return code;
+  }
+  return {};
+}
+
+// What libpq itself says about TLS and passwords stays wrong when repeated.
+bool is_refusal(PGconn* conn, std::string_view text) {
+  constexpr std::string_view signs[] = {
+    "server does not support SSL",
+    "certificate",
+    "SSL error",
+    "sslmode value",
+    "private key",
+    "root.crt",
+    "channel binding",
+    "authentication method",
+  };
+  return PQconnectionNeedsPassword(conn) != 0
+         || std::any_of(std::begin(signs), std::end(signs), [&](auto sign) {
+              return text.find(sign) != std::string_view::npos;
+            });
+}
+
+const char* advice(std::string_view code, std::string_view text) {
+  if (code == "28P01")
+    return "check user and password-file";
+  if (code == "28000")
+    return text.find("no encryption") != std::string_view::npos
+             ? "the server may want TLS (sslmode=require), or an entry in "
+               "pg_hba.conf"
+             : "check user and pg_hba.conf";
+  if (code == "3D000")
+    return "check the database name in source.uri";
+  if (code == "42501")
+    return "give the role the right: ALTER ROLE ... REPLICATION";
+  if (code == "53300")
+    return "raise max_wal_senders or max_connections, or end other sessions";
+  return nullptr;
+}
+
+failure connect_failure(PGconn* conn, bool timed_out, session_kind kind) {
+  auto text = one_line(PQerrorMessage(conn));
+  auto code = take_sqlstate(text);
+  if (timed_out)
+    text = "timeout expired";
+  else if (text.empty())
+    text = "connection failed";
+  auto result = ec::source_unavailable;
+  if (!code.empty()) {
+    result = classify(code);
+  } else if (!timed_out && is_refusal(conn, text)) {
+    result = ec::source_refused;
+  }
+  std::string line = "cannot connect to PostgreSQL (";
+  line += describe_peer(conn);
+  line += kind == session_kind::replication ? ", replication): " : "): ";
+  line += text;
+  if (const auto* what = advice(code, text); what != nullptr) {
+    line += "; ";
+    line += what;
+  }
+  return {result, std::move(line)};
+}
+
+enum class attempt { good, bad, late };
+
+attempt drive(PGconn* conn, clock::time_point deadline) {
+  auto events = static_cast<short>(POLLOUT);
+  for (;;) {
+    auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      deadline - clock::now());
+    if (left.count() <= 0)
+      return attempt::late;
+    pollfd fds[] = {{PQsocket(conn), events, 0}};
+    auto n = poll(fds, 1, static_cast<int>(left.count()) + 1);
+    if (n == 0)
+      return attempt::late;
+    if (n < 0)
+      continue; // EINTR
+    switch (PQconnectPoll(conn)) {
+      case PGRES_POLLING_OK:
+        return attempt::good;
+      case PGRES_POLLING_FAILED:
+        return attempt::bad;
+      case PGRES_POLLING_READING:
+        events = POLLIN;
+        break;
+      default:
+        events = POLLOUT;
+    }
+  }
+}
+
+bool has_several_hosts(const parameters& xs) {
+  auto several = [&](const char* key) {
+    auto i = xs.find(key);
+    return i != xs.end() && i->second.find(',') != std::string::npos;
+  };
+  return several("host") || several("hostaddr");
+}
+
+// Settings that the oldest supported server does not know by these names.
+result<void> finish_settings(PGconn* conn) {
+  auto version = PQserverVersion(conn);
+  std::string sql;
+  if (version >= 140000)
+    sql += "SET idle_session_timeout = 0;";
+  if (version >= 170000)
+    sql += "SET transaction_timeout = 0;";
+  if (sql.empty())
+    return {};
+  auto rows = run(conn, sql, "cannot set up the session");
+  if (!rows)
+    return tl::unexpected{std::move(rows.error())};
+  return {};
+}
+
+void ignore_notice(void*, const PGresult*) {
+  // nop
+}
+
+} // namespace
+
+result<conn_ptr> connect(const source_options& options, session_kind kind) {
+  auto params = parse(options);
+  if (!params)
+    return tl::unexpected{std::move(params.error())};
+  add_defaults(*params, options, kind);
+  std::vector<const char*> keys;
+  std::vector<const char*> values;
+  for (const auto& [key, value] : *params) {
+    keys.push_back(key.c_str());
+    values.push_back(value.c_str());
+  }
+  keys.push_back(nullptr);
+  values.push_back(nullptr);
+  // Step by step, because only so the server's SQLSTATE can be asked for.
+  conn_ptr conn{PQconnectStartParams(keys.data(), values.data(), 0)};
+  if (conn == nullptr)
+    return fail(ec::local_failure, "cannot connect to PostgreSQL: no memory");
+  if (PQstatus(conn.get()) == CONNECTION_BAD)
+    return tl::unexpected{connect_failure(conn.get(), false, kind)};
+  PQsetErrorVerbosity(conn.get(), PQERRORS_VERBOSE);
+  auto timeout = std::max(2, std::atoi((*params)["connect_timeout"].c_str()));
+  auto outcome
+    = drive(conn.get(), clock::now() + std::chrono::seconds{timeout});
+  if (outcome == attempt::late && has_several_hosts(*params)) {
+    // Only the blocking call goes on to the next host after a timeout.
+    conn.reset(PQconnectdbParams(keys.data(), values.data(), 0));
+    outcome
+      = PQstatus(conn.get()) == CONNECTION_OK ? attempt::good : attempt::bad;
+  }
+  if (outcome != attempt::good)
+    return tl::unexpected{
+      connect_failure(conn.get(), outcome == attempt::late, kind)};
+  PQsetErrorVerbosity(conn.get(), PQERRORS_DEFAULT);
+  PQsetNoticeReceiver(conn.get(), ignore_notice, nullptr);
+  if (auto done = finish_settings(conn.get()); !done)
+    return tl::unexpected{std::move(done.error())};
+  return conn;
+}
+
+ec classify(std::string_view code) {
+  if (code.starts_with("28") || code == "3D000" || code == "42501"
+      || code == "0LP01")
+    return ec::source_refused;
+  if (code.starts_with("08") || code.starts_with("57P"))
+    return ec::source_unavailable;
+  if (code == "53400" || code == "42704")
+    return ec::source_unsuitable;
+  // A relation, column, or schema that is not what it was.
+  if (code == "42P01" || code == "42703" || code == "3F000" || code == "42809")
+    return ec::table_unsuitable;
+  return ec::source_failed;
+}
+
+std::string_view sqlstate(const PGresult* rows) {
+  const auto* code
+    = rows != nullptr ? PQresultErrorField(rows, PG_DIAG_SQLSTATE) : nullptr;
+  return code != nullptr ? code : "";
+}
+
+failure
+server_failure(PGconn* conn, const PGresult* rows, std::string_view what) {
+  auto code = sqlstate(rows);
+  std::string text{what};
+  text += ": ";
+  if (code.empty()) {
+    auto said = one_line(PQerrorMessage(conn));
+    text += said.empty() ? "connection lost" : said;
+    return {ec::source_unavailable, std::move(text)};
+  }
+  text += one_line(PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY));
+  if (const auto* x = PQresultErrorField(rows, PG_DIAG_MESSAGE_DETAIL);
+      x != nullptr)
+    text += " (" + one_line(x) + ")";
+  if (const auto* x = PQresultErrorField(rows, PG_DIAG_MESSAGE_HINT);
+      x != nullptr)
+    text += "; " + one_line(x);
+  return {classify(code), std::move(text)};
+}
+
+namespace {
+
+result<rows_ptr> checked(PGconn* conn, PGresult* raw, std::string_view what) {
+  rows_ptr rows{raw};
+  switch (PQresultStatus(rows.get())) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_COPY_BOTH:
+    case PGRES_COPY_OUT:
+      return rows;
+    default:
+      return tl::unexpected{server_failure(conn, rows.get(), what)};
+  }
+}
+
+} // namespace
+
+result<rows_ptr>
+run(PGconn* conn, const std::string& sql, std::string_view what) {
+  return checked(conn, PQexec(conn, sql.c_str()), what);
+}
+
+result<rows_ptr>
+run(PGconn* conn, const std::string& sql,
+    const std::vector<std::string>& params, std::string_view what) {
+  std::vector<const char*> values;
+  for (const auto& x : params)
+    values.push_back(x.c_str());
+  return checked(conn,
+                 PQexecParams(conn, sql.c_str(),
+                              static_cast<int>(values.size()), nullptr,
+                              values.data(), nullptr, nullptr, 0),
+                 what);
+}
+
+std::string describe_peer(PGconn* conn) {
+  auto text = [](const char* x) { return std::string{x != nullptr ? x : ""}; };
+  auto result = text(PQdb(conn));
+  auto host = text(PQhost(conn));
+  auto port = text(PQport(conn));
+  result += " on " + (host.empty() ? "localhost" : host);
+  if (!port.empty())
+    result += ":" + port;
+  auto user = text(PQuser(conn));
+  if (!user.empty())
+    result += " as " + user;
+  return result;
+}
+
+std::string quote_name(std::string_view name) {
+  std::string result = "\"";
+  for (auto c : name) {
+    if (c == '"')
+      result += c;
+    result += c;
+  }
+  return result += '"';
+}
+
+std::string quote_name(std::string_view schema, std::string_view name) {
+  return quote_name(schema) + "." + quote_name(name);
+}
+
+std::string quote_text(std::string_view text) {
+  // With a backslash only the E form is read alike under all settings.
+  auto escaped = text.find('\\') != std::string_view::npos;
+  std::string result = escaped ? " E'" : "'";
+  for (auto c : text) {
+    if (c == '\'' || c == '\\')
+      result += c;
+    result += c;
+  }
+  return result += '\'';
+}
+
+std::string text_array(const std::vector<std::string>& xs) {
+  std::string result = "{";
+  for (const auto& x : xs) {
+    if (result.size() > 1)
+      result += ',';
+    result += '"';
+    for (auto c : x) {
+      if (c == '"' || c == '\\')
+        result += '\\';
+      result += c;
+    }
+    result += '"';
+  }
+  return result += '}';
+}
+
+int64_t integer(const PGresult* rows, int row, int column) {
+  auto text = field(rows, row, column);
+  int64_t result = 0;
+  std::from_chars(text.data(), text.data() + text.size(), result);
+  return result;
+}
+
+} // namespace millrace::postgres

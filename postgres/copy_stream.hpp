@@ -1,0 +1,57 @@
+#pragma once
+
+#include "messages/ec.hpp"
+#include "postgres/connection.hpp"
+
+#include <memory>
+#include <string_view>
+
+namespace millrace::postgres {
+
+/// The messages of a COPY, without blocking and in as few reads as possible.
+class copy_stream {
+public:
+  explicit copy_stream(PGconn* conn);
+
+  /// To be called once before the messages of a turn are read.
+  void begin_turn() {
+    fresh_ = true;
+    dry_ = 0;
+  }
+
+  enum class state { message, drained, ended, broken };
+
+  /// Moves on to the next message. `drained`: wait until the socket is
+  /// readable. `ended`: the server has finished; ask for its result.
+  state next();
+
+  /// Valid until the next call.
+  std::string_view message() const {
+    return {buf_.get(), size_};
+  }
+
+  /// Whether bytes came in since the last call.
+  bool received() {
+    return std::exchange(received_, false);
+  }
+
+private:
+  bool consume();
+
+  struct free_buffer {
+    void operator()(char* x) const {
+      PQfreemem(x);
+    }
+  };
+
+  PGconn* conn_;
+  bool wrapped_;
+  bool fresh_ = true;
+  bool broken_ = false;
+  bool received_ = false;
+  int dry_ = 0;
+  std::unique_ptr<char, free_buffer> buf_;
+  size_t size_ = 0;
+};
+
+} // namespace millrace::postgres
