@@ -188,7 +188,7 @@ class Server:
                 pids.append(int(path.split("/")[2]))
         return pids
 
-    def signal(self, number):
+    def send(self, number):
         for pid in self.family():
             try:
                 os.kill(pid, number)
@@ -197,17 +197,17 @@ class Server:
 
     def freeze(self):
         """SIGSTOP: the process is there, connections stay open, nothing answers."""
-        self.signal(signal.SIGSTOP)
+        self.send(signal.SIGSTOP)
 
     def thaw(self):
-        self.signal(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
     def kill(self):
         """kill -9, and waits until nothing of it is left."""
         if not self.running():
             return
         family = self.family()
-        self.signal(signal.SIGKILL)
+        self.send(signal.SIGKILL)
         self.wait(30)
         wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family), f"{self.name} is gone", 30, 0.01)
 
