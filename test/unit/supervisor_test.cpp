@@ -10,30 +10,38 @@ namespace {
 
 caf::behavior worker(caf::event_based_actor* self) {
   return {
-    [self](int) { self->quit(caf::make_error(ec::replication_failed)); },
+    [self](ec code) { self->quit(caf::make_error(code, std::string{"text"})); },
+    [self](atom::stop) { self->quit(caf::exit_reason::user_shutdown); },
   };
 }
 
 struct fixture : test::actor_fixture {
-  fixture() {
+  fixture() : numbers(std::make_shared<metrics>("test", "0")) {
     policy.initial_delay = std::chrono::milliseconds{100};
-    policy.max_restarts = 2;
     auto start = [this](caf::event_based_actor* parent) {
       workers = {parent->spawn(worker), parent->spawn(worker)};
+      stop = std::make_shared<std::atomic<bool>>(false);
       ++starts;
-      return workers;
+      return pipeline{workers, workers[0], stop};
     };
-    root = own(sys.spawn(supervisor, start, policy));
+    root = own(sys.spawn(supervisor, start, policy, numbers));
     consume_messages();
   }
 
-  void crash() {
-    self->send(workers[0], 1);
+  void crash(ec code = ec::source_failed) {
+    self->send(workers[0], code);
     consume_messages();
   }
 
+  void pass(std::chrono::milliseconds time) {
+    advance_time(time);
+    consume_messages();
+  }
+
+  std::shared_ptr<metrics> numbers;
   restart_policy policy;
   std::vector<caf::actor> workers;
+  std::shared_ptr<std::atomic<bool>> stop;
   int starts = 0;
   caf::actor root;
 };
@@ -43,45 +51,55 @@ struct fixture : test::actor_fixture {
 CAF_TEST_FIXTURE_SCOPE(supervisor_tests, fixture)
 
 CAF_TEST(one failure restarts the whole pipeline after a delay) {
+  auto old = stop;
   crash();
+  CAF_CHECK(old->load());
   CAF_CHECK_EQUAL(starts, 1);
-  advance_time(policy.initial_delay);
-  consume_messages();
+  pass(policy.initial_delay);
   CAF_CHECK_EQUAL(starts, 2);
+  CAF_CHECK_EQUAL(numbers->restarts.value(), 1u);
 }
 
 CAF_TEST(the delay doubles) {
   crash();
-  advance_time(policy.initial_delay);
-  consume_messages();
+  pass(policy.initial_delay);
   crash();
-  advance_time(policy.initial_delay);
-  consume_messages();
+  pass(policy.initial_delay);
   CAF_CHECK_EQUAL(starts, 2);
-  advance_time(policy.initial_delay);
-  consume_messages();
+  pass(policy.initial_delay);
   CAF_CHECK_EQUAL(starts, 3);
 }
 
-CAF_TEST(gives up after max_restarts) {
-  self->monitor(root);
-  for (int i = 0; i < 3; ++i) {
+CAF_TEST(a quiet minute makes the delay short again) {
+  for (int i = 0; i < 5; ++i) {
     crash();
-    advance_time(policy.max_delay);
-    consume_messages();
+    pass(policy.max_delay);
   }
-  self->receive([](const caf::down_msg& msg) {
-    CAF_CHECK_EQUAL(render(msg.reason), "replication_failed");
-  });
+  pass(policy.quiet);
+  crash();
+  pass(policy.initial_delay);
+  CAF_CHECK_EQUAL(starts, 7);
 }
 
-CAF_TEST(stops its workers on exit) {
-  self->monitor(workers[1]);
-  self->send_exit(root, caf::exit_reason::user_shutdown);
-  consume_messages();
+CAF_TEST(a fatal failure ends it with the failure) {
+  self->monitor(root);
+  crash(ec::slot_lost);
   self->receive([](const caf::down_msg& msg) {
-    CAF_CHECK(msg.reason == caf::exit_reason::user_shutdown);
+    CAF_CHECK_EQUAL(render(msg.reason), "slot_lost: text");
   });
+  CAF_CHECK_EQUAL(starts, 1);
+}
+
+CAF_TEST(stop drains the head and ends everything) {
+  self->monitor(root);
+  self->monitor(workers[1]);
+  self->send(root, atom::stop_v);
+  consume_messages();
+  CAF_CHECK(stop->load());
+  for (int i = 0; i < 2; ++i)
+    self->receive([&](const caf::down_msg& msg) {
+      CAF_CHECK(!msg.reason || msg.reason == caf::exit_reason::user_shutdown);
+    });
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -1,0 +1,158 @@
+#include "actors/batching_sink.hpp"
+
+#include "actors/setup.hpp"
+
+#include <algorithm>
+
+namespace millrace {
+
+namespace {
+
+using sink_ptr = sink_actor::stateful_pointer<batching_sink_state>;
+using std::chrono::milliseconds;
+
+bool is_full(const batching_sink_state& st) {
+  return st.queued_rows >= st.limits.rows || st.queued_bytes >= st.limits.bytes;
+}
+
+// What is older than a second is not made later by waiting a little.
+bool is_catching_up(const batching_sink_state& st) {
+  auto oldest = st.queue.front().block->oldest_commit;
+  return oldest == 0 || now_microseconds() - oldest > 1'000'000;
+}
+
+milliseconds interval(const batching_sink_state& st) {
+  auto wait
+    = is_catching_up(st) ? st.limits.catch_up_wait : st.limits.flush_wait;
+  auto share = milliseconds{static_cast<int64_t>(
+    1000.0 * st.active->load() / st.limits.inserts_per_second)};
+  return std::max(wait, share);
+}
+
+void set_active(batching_sink_state& st, bool active) {
+  if (st.is_active == active)
+    return;
+  st.is_active = active;
+  *st.active += active ? 1 : -1;
+}
+
+void plan_flush(sink_ptr self);
+
+// Takes blocks of one shape from the queue.
+std::vector<batching_sink_state::queued> take(batching_sink_state& st,
+                                              insert_job& job) {
+  std::vector<batching_sink_state::queued> result;
+  auto shape = st.queue.front().block->table;
+  while (!st.queue.empty() && st.queue.front().block->table == shape
+         && job.rows < st.limits.rows && job.bytes < st.limits.bytes) {
+    auto& x = st.queue.front();
+    job.rows += x.block->rows;
+    job.bytes += x.block->native.size();
+    job.blocks.push_back(x.block);
+    result.push_back(std::move(x));
+    st.queue.pop_front();
+  }
+  st.queued_rows -= job.rows;
+  st.queued_bytes -= job.bytes;
+  return result;
+}
+
+void count_insert(batching_sink_state& st, const insert_job& job,
+                  batching_sink_state::clock::time_point start) {
+  std::chrono::duration<double> took = batching_sink_state::clock::now() - start;
+  auto& all = *st.context.numbers;
+  all.insert_seconds.observe(took.count());
+  all.insert_rows.observe(static_cast<double>(job.rows));
+  st.numbers->inserts.add();
+  st.numbers->rows_written.add(job.rows);
+  st.numbers->bytes_written.add(job.bytes);
+  auto now = now_microseconds();
+  for (const auto& block : job.blocks)
+    if (block->oldest_commit != 0)
+      all.commit_to_visible.observe(
+        static_cast<double>(now - block->oldest_commit) / 1e6);
+}
+
+void flush(sink_ptr self) {
+  auto& st = self->state;
+  auto job = std::make_shared<insert_job>();
+  auto taken = take(st, *job);
+  st.inserting = true;
+  st.urgent = st.urgent && !st.queue.empty();
+  auto start = batching_sink_state::clock::now();
+  st.last_start = start;
+  self->request(st.pool, caf::infinite, insert_job_ptr{job})
+    .then(
+      [self, job, start, taken = std::move(taken)](atom::ack) mutable {
+        auto& st = self->state;
+        count_insert(st, *job, start);
+        for (auto& x : taken)
+          x.promise.deliver(atom::ack_v);
+        st.inserting = false;
+        set_active(st, !st.queue.empty());
+        plan_flush(self);
+      },
+      [self](const caf::error& err) {
+        spdlog::error("{} cannot write: {}", *self, render(err));
+        self->quit(err);
+      });
+}
+
+// Keeps exactly one timer, and none while an insert is in flight.
+void plan_flush(sink_ptr self) {
+  auto& st = self->state;
+  if (st.inserting || st.queue.empty())
+    return;
+  if (st.urgent || is_full(st)) {
+    flush(self);
+    return;
+  }
+  auto due = st.last_start + interval(st);
+  auto now = batching_sink_state::clock::now();
+  if (due <= now) {
+    flush(self);
+    return;
+  }
+  if (st.timer_set)
+    return;
+  st.timer_set = true;
+  self->delayed_send(self,
+                     std::chrono::ceil<milliseconds>(due - now), atom::tick_v);
+}
+
+} // namespace
+
+sink_actor::behavior_type
+batching_sink(sink_ptr self, unit context, std::string table,
+              inserter_actor pool, sink_limits limits, active_sinks active) {
+  set_default_handlers(self);
+  auto& st = self->state;
+  st.context = std::move(context);
+  st.numbers = st.context.numbers->table(table);
+  st.pool = std::move(pool);
+  st.limits = limits;
+  st.active = std::move(active);
+  return {
+    [self](const row_block_ptr& block) -> caf::result<atom::ack> {
+      auto& st = self->state;
+      auto promise = self->make_response_promise<atom::ack>();
+      st.queued_rows += block->rows;
+      st.queued_bytes += block->native.size();
+      st.urgent = st.urgent || block->urgent;
+      st.queue.push_back({block, promise});
+      set_active(st, true);
+      plan_flush(self);
+      return promise;
+    },
+    [self](atom::flush) {
+      self->state.urgent = !self->state.queue.empty();
+      plan_flush(self);
+    },
+    [self](atom::tick) {
+      self->state.timer_set = false;
+      plan_flush(self);
+    },
+  };
+}
+
+} // namespace millrace

@@ -1,0 +1,273 @@
+#include "actors/capture.hpp"
+
+#include "actors/capture_start.hpp"
+#include "actors/setup.hpp"
+
+#include <caf/send.hpp>
+
+namespace millrace {
+
+namespace {
+
+using capture_ptr = capture_actor::stateful_pointer<capture_state>;
+
+constexpr auto tick_interval = std::chrono::seconds{1};
+constexpr uint64_t ticks_per_survey = 10;
+
+bool window_is_full(const capture_state& st) {
+  return st.in_flight_bytes >= st.options.window_bytes;
+}
+
+// Keeps exactly one `readable` on its way while there is room.
+void read_again(capture_ptr self) {
+  auto& st = self->state;
+  if (!st.reader || st.reading || st.paused || st.stopping
+      || window_is_full(st))
+    return;
+  st.reading = true;
+  self->send(self, atom::readable_v);
+}
+
+void wait_for_data(capture_ptr self) {
+  auto& st = self->state;
+  if (!st.watch)
+    st.watch = std::make_unique<readiness_watch>(
+      st.reader->fd(), [hdl = capture_actor{self}] {
+        caf::anon_send(hdl, atom::readable_v);
+      });
+  st.reading = true;
+  st.watch->arm();
+}
+
+void show_in_flight(capture_state& st) {
+  auto& numbers = *st.context.numbers;
+  numbers.in_flight_bytes.set(static_cast<int64_t>(st.in_flight_bytes));
+  numbers.oldest_pending_commit.set(
+    st.sent.empty() ? 0 : st.sent.front().committed_at);
+}
+
+// -- the low-water mark ---------------------------------------------------------
+
+void confirm(capture_ptr self, lsn pos) {
+  auto& st = self->state;
+  if (pos <= st.confirmed)
+    return;
+  st.confirmed = pos;
+  st.context.numbers->durable_position.set(static_cast<int64_t>(pos.value));
+  auto done = st.reader->confirm(pos);
+  if (!done)
+    self->quit(to_error(done.error()));
+  else
+    st.context.numbers->confirmed_position.set(static_cast<int64_t>(pos.value));
+}
+
+void advance(capture_ptr self) {
+  auto& st = self->state;
+  lsn complete;
+  while (!st.sent.empty() && st.sent.front().durable) {
+    const auto& x = st.sent.front();
+    complete = std::max(complete, x.complete);
+    st.in_flight_bytes -= x.bytes;
+    if (x.committed_at != 0)
+      st.context.numbers->durable_commit.set(x.committed_at);
+    ++st.first_sent;
+    st.sent.pop_front();
+  }
+  show_in_flight(st);
+  confirm(self, complete);
+  if (st.stopping && st.sent.empty())
+    self->quit(caf::exit_reason::user_shutdown);
+}
+
+// A position without rows of its own: it waits for all that is in flight.
+void note_position(capture_ptr self, lsn complete) {
+  auto& st = self->state;
+  if (complete.value == 0)
+    return;
+  if (st.sent.empty())
+    confirm(self, complete);
+  else
+    st.sent.back().complete = std::max(st.sent.back().complete, complete);
+}
+
+void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
+  auto& st = self->state;
+  auto number = st.first_sent + st.sent.size();
+  auto bytes = batch->bytes();
+  auto committed_at = batch->transactions.back().committed_at;
+  st.context.numbers->received_position.set(
+    static_cast<int64_t>(st.reader->received().value));
+  st.context.numbers->received_commit.set(committed_at);
+  st.sent.push_back({bytes, complete, false, committed_at});
+  st.in_flight_bytes += bytes;
+  show_in_flight(st);
+  // No deadline: a target may be away for hours, and a stage that dies takes
+  // the whole unit with it.
+  self->request(st.to.router, caf::infinite, std::move(batch))
+    .then(
+      [self, number](atom::ack) {
+        auto& st = self->state;
+        st.sent[number - st.first_sent].durable = true;
+        advance(self);
+        read_again(self);
+      },
+      [self](const caf::error& err) { self->quit(err); });
+}
+
+// -- reading --------------------------------------------------------------------
+
+// Unchanged values that the target cannot know: of rows that a snapshot may
+// still bring, under a new key, in an insert (a row filter makes one of an
+// update). All others are restored by the transformers.
+std::vector<uint32_t> to_fill(const capture_state& st,
+                              const change_batch& batch,
+                              const std::vector<uint32_t>& unchanged) {
+  std::vector<uint32_t> result;
+  for (auto i : unchanged) {
+    const auto& x = batch.changes[i];
+    auto known = st.tables.find(batch.tables[x.table]->full_name());
+    auto commit = batch.transactions[x.transaction].commit;
+    if (known == st.tables.end() || commit < known->second.fill_until
+        || x.op == operation::insert || x.old == old_row::key)
+      result.push_back(i);
+  }
+  return result;
+}
+
+void resume(capture_ptr self) {
+  self->state.paused = false;
+  read_again(self);
+}
+
+void describe(capture_ptr self, const postgres::relation& x) {
+  auto& st = self->state;
+  st.paused = true;
+  relation_ptr message = std::make_shared<postgres::relation>(x);
+  self->request(st.to.source, caf::infinite, atom::describe_v, message)
+    .then(
+      [self](const table_description_ptr& table) {
+        spdlog::info("table {} has a new shape: {} columns",
+                     table->full_name(), table->columns.size());
+        self->state.reader->describe(table);
+        resume(self);
+      },
+      [self](const caf::error& err) { self->quit(err); });
+}
+
+void fill(capture_ptr self, postgres::read_outcome&& outcome,
+          std::vector<uint32_t>&& changes) {
+  auto& st = self->state;
+  st.paused = true;
+  change_list_ptr list
+    = std::make_shared<std::vector<uint32_t>>(std::move(changes));
+  self
+    ->request(st.to.source, caf::infinite, atom::fill_v, outcome.batch, list)
+    .then(
+      [self, complete = outcome.complete,
+       unknown = outcome.unknown](const change_batch_ptr& filled) {
+        forward(self, filled, complete);
+        if (unknown)
+          describe(self, *unknown);
+        else
+          resume(self);
+      },
+      [self](const caf::error& err) { self->quit(err); });
+}
+
+void read(capture_ptr self) {
+  auto& st = self->state;
+  if (!st.reader || st.paused || st.stopping || window_is_full(st))
+    return;
+  auto outcome = st.reader->read(st.options.batch);
+  if (!outcome) {
+    self->quit(to_error(outcome.error()));
+    return;
+  }
+  if (outcome->batch) {
+    auto changes = to_fill(st, *outcome->batch, outcome->with_unchanged);
+    if (!changes.empty()) {
+      fill(self, std::move(*outcome), std::move(changes));
+      return;
+    }
+    forward(self, std::move(outcome->batch), outcome->complete);
+  } else {
+    note_position(self, outcome->complete);
+  }
+  if (outcome->unknown)
+    describe(self, *outcome->unknown);
+  else if (outcome->drained && !window_is_full(st))
+    wait_for_data(self);
+  else
+    read_again(self);
+}
+
+// -- once a second --------------------------------------------------------------
+
+void ask_for_slot(capture_ptr self) {
+  auto& st = self->state;
+  self->request(st.to.source, caf::infinite, atom::slot_v)
+    .then(
+      [self](const slot_state_ptr& x) {
+        self->state.context.numbers->set_slot(
+          {x->lag, x->active, x->wal_status});
+      },
+      [self](const caf::error& err) {
+        spdlog::warn("cannot look at the slot: {}", render(err));
+      });
+}
+
+void tick(capture_ptr self) {
+  auto& st = self->state;
+  self->delayed_send(self, tick_interval, atom::tick_v);
+  if (!st.reader)
+    return;
+  auto alive = st.reader->tick();
+  if (!alive) {
+    self->quit(to_error(alive.error()));
+    return;
+  }
+  st.context.numbers->server_position.set(
+    static_cast<int64_t>(st.reader->server_position().value));
+  if (st.ticks++ % ticks_per_survey != 0)
+    return;
+  ask_for_slot(self);
+  remember_received(self);
+  look_for_tables(self);
+}
+
+} // namespace
+
+void start_streaming(capture_ptr self, reader_ptr reader) {
+  auto& st = self->state;
+  st.reader = std::move(reader);
+  read_again(self);
+}
+
+capture_actor::behavior_type capture(capture_ptr self, unit context,
+                                     capture_options options,
+                                     capture_peers peers) {
+  set_default_handlers(self);
+  auto& st = self->state;
+  st.context = std::move(context);
+  st.options = options;
+  st.to = std::move(peers);
+  st.context.numbers->window_bytes.set(
+    static_cast<int64_t>(options.window_bytes));
+  load_state(self);
+  self->delayed_send(self, tick_interval, atom::tick_v);
+  return {
+    [self](atom::readable) {
+      self->state.reading = false;
+      read(self);
+    },
+    [self](atom::tick) { tick(self); },
+    [self](atom::stop) {
+      auto& st = self->state;
+      st.stopping = true;
+      if (st.sent.empty())
+        self->quit(caf::exit_reason::user_shutdown);
+    },
+  };
+}
+
+} // namespace millrace

@@ -1,0 +1,99 @@
+#pragma once
+
+#include "actors/readiness_watch.hpp"
+#include "actors/unit.hpp"
+#include "messages/actors.hpp"
+#include "postgres/replication_reader.hpp"
+#include "postgres/source_admin.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace millrace {
+
+/// What the user says about CAPTURE.
+struct capture_options {
+  /// Bytes that are read and not yet durable. Soft: one batch may overshoot.
+  size_t window_bytes = 32 << 20;
+  postgres::read_limits batch;
+
+  /// Whether rows from before are wanted.
+  bool snapshot = true;
+};
+
+/// Whom CAPTURE talks to.
+struct capture_peers {
+  source_agent_actor source;
+  state_store_actor store;
+  router_actor router;
+  snapshotter_actor snapshotter;
+};
+
+/// Reads the slot and sends what it reads to the ROUTER:
+///
+///   start    -> load the state, set the source up, compare it with the one we
+///               know, announce the tables, remember them, open the stream
+///   readable -> read a batch; fill unchanged values that only the source
+///               knows; send it on
+///   answer   -> advance the low-water mark: the position up to which *all* is
+///               durable; tell the source
+///
+/// Guarantee: a position is confirmed only after everything up to it is
+/// durable in the target.
+struct capture_state {
+  static inline const char* name = "capture";
+
+  /// Something that has been read and is not yet durable.
+  struct sent_batch {
+    size_t bytes = 0;
+
+    /// May be confirmed once this and all before it are durable; 0: nothing.
+    lsn complete;
+    bool durable = false;
+    int64_t committed_at = 0;
+  };
+
+  unit context;
+  capture_options options;
+  capture_peers to;
+
+  state_map_ptr saved;
+  source_start_ptr start;
+
+  /// Known tables and what is remembered of them, by full name.
+  std::map<std::string, table_state> tables;
+
+  reader_ptr reader;
+
+  /// In the order in which they were read; `first_sent` numbers the front.
+  std::deque<sent_batch> sent;
+  uint64_t first_sent = 0;
+  size_t in_flight_bytes = 0;
+  lsn confirmed;
+
+  /// Whether a `readable` message is on its way.
+  bool reading = false;
+
+  /// Reading waits for an answer: a description, filled values.
+  bool paused = false;
+  bool stopping = false;
+  uint64_t ticks = 0;
+
+  /// Snapshots that are not complete.
+  size_t snapshots = 0;
+  lsn saved_received;
+  bool looking_for_tables = false;
+
+  /// Destroyed first: its thread must not outlive the reader.
+  std::unique_ptr<readiness_watch> watch;
+};
+
+capture_actor::behavior_type
+capture(capture_actor::stateful_pointer<capture_state> self, unit context,
+        capture_options options, capture_peers peers);
+
+} // namespace millrace

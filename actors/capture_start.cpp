@@ -1,0 +1,329 @@
+#include "actors/capture_start.hpp"
+
+#include "actors/setup.hpp"
+#include "messages/source_state.hpp"
+
+namespace millrace {
+
+namespace {
+
+using capture_ptr = capture_actor::stateful_pointer<capture_state>;
+using map_type = std::remove_const_t<state_map_ptr::element_type>;
+
+const std::pair<std::string, std::string> source_key{"source", "identity"};
+
+auto quit_on_error(capture_ptr self) {
+  return [self](const caf::error& err) { self->quit(err); };
+}
+
+bool is_known(const capture_state& st) {
+  return st.saved->count(source_key) != 0;
+}
+
+source_state identity_of(const capture_state& st, lsn received) {
+  const auto& x = st.start->identity;
+  return {x.system_identifier, x.timeline, x.database, received};
+}
+
+// -- snapshots --------------------------------------------------------------------
+
+void show_state(capture_state& st) {
+  st.context.numbers->set_state(st.snapshots > 0 ? pipeline_state::snapshotting
+                                                 : pipeline_state::streaming);
+}
+
+void order_snapshot(capture_ptr self, const table_description_ptr& table) {
+  auto& st = self->state;
+  auto name = table->full_name();
+  ++st.snapshots;
+  snapshot_order_ptr order
+    = std::make_shared<snapshot_order>(snapshot_order{table, st.tables[name]});
+  self->request(st.to.snapshotter, caf::infinite, order)
+    .then(
+      [self, name](lsn end) {
+        auto& st = self->state;
+        st.tables[name].at = table_state::phase::streaming;
+        st.tables[name].fill_until = end;
+        --st.snapshots;
+        show_state(st);
+      },
+      quit_on_error(self));
+}
+
+void order_snapshots(capture_ptr self) {
+  auto& st = self->state;
+  for (const auto& table : st.start->tables)
+    if (st.tables[table->full_name()].at != table_state::phase::streaming)
+      order_snapshot(self, table);
+  show_state(st);
+}
+
+// -- tables -----------------------------------------------------------------------
+
+// A table that is seen for the first time. When the pipeline starts its life,
+// the slot's start is the label of all; later each gets its own.
+table_state fresh_table(const capture_state& st) {
+  table_state result;
+  if (!st.options.snapshot)
+    result.at = table_state::phase::streaming;
+  else if (!is_known(st))
+    result.label = st.start->start;
+  return result;
+}
+
+change_batch_ptr
+announcement(const std::vector<table_description_ptr>& tables) {
+  auto result = std::make_shared<change_batch>();
+  result->tables = tables;
+  return result;
+}
+
+void connect(capture_ptr self) {
+  auto& st = self->state;
+  self->request(st.to.source, caf::infinite, atom::connect_v, st.start)
+    .then(
+      [self](const reader_ptr& reader) {
+        auto& st = self->state;
+        spdlog::info("streaming {} table(s) from {}", st.start->tables.size(),
+                     to_string(st.start->start));
+        st.context.numbers->resumes("source");
+        order_snapshots(self);
+        start_streaming(self, reader);
+      },
+      quit_on_error(self));
+}
+
+// Source and tables are remembered before anything can be confirmed.
+void remember(capture_ptr self) {
+  auto& st = self->state;
+  map_type changes;
+  for (const auto& table : st.start->tables) {
+    auto name = table->full_name();
+    if (st.tables.count(name) != 0)
+      continue;
+    auto fresh = fresh_table(st);
+    changes[{"table", name}] = to_json(fresh);
+    st.tables.emplace(name, std::move(fresh));
+  }
+  changes[source_key]
+    = to_json(identity_of(st, std::max(st.saved_received, st.start->start)));
+  self
+    ->request(st.to.store, caf::infinite, atom::save_v,
+              state_map_ptr{std::make_shared<map_type>(std::move(changes))})
+    .then([self](atom::ack) { connect(self); }, quit_on_error(self));
+}
+
+void announce(capture_ptr self) {
+  auto& st = self->state;
+  for (const auto& note : st.start->notes)
+    spdlog::info("{}", note);
+  for (const auto& name : st.start->missing) {
+    spdlog::warn("waiting for table {}, which does not exist yet", name);
+    st.context.numbers->waits(name, "table " + name + " does not exist yet");
+  }
+  self->request(st.to.router, caf::infinite, announcement(st.start->tables))
+    .then([self](atom::ack) { remember(self); }, quit_on_error(self));
+}
+
+// -- the source is the one we know --------------------------------------------------
+
+void refuse_source(capture_ptr self, const std::string& why) {
+  self->quit(caf::make_error(
+    ec::source_changed,
+    why
+      + "; rows of the target may never have been in this source, and changes "
+        "of it would lose against them. If this is the source you want, empty "
+        "the target database (or name another one) and start anew"));
+}
+
+void check_switch_point(capture_ptr self, const source_state& known) {
+  auto& st = self->state;
+  table_list_ptr tables
+    = std::make_shared<table_list_ptr::element_type>(st.start->tables);
+  // What the target holds is exact; what was remembered may be seconds old.
+  self->request(st.to.store, caf::infinite, atom::position_v, tables)
+    .then(
+      [self, known](lsn stored) {
+        auto highest = std::max(stored, known.received);
+        self
+          ->request(self->state.to.source, caf::infinite, atom::position_v,
+                    known.timeline)
+          .then(
+            [self, known, highest](lsn end) {
+              const auto& now = self->state.start->identity;
+              if (end.value != 0 && end < highest)
+                refuse_source(
+                  self, "the source is on timeline "
+                          + std::to_string(now.timeline)
+                          + ", which left timeline "
+                          + std::to_string(known.timeline) + " at "
+                          + to_string(end) + ", but commits up to "
+                          + to_string(highest) + " have been received");
+              else
+                announce(self);
+            },
+            quit_on_error(self));
+      },
+      quit_on_error(self));
+}
+
+void check_source(capture_ptr self) {
+  auto& st = self->state;
+  if (!is_known(st)) {
+    announce(self);
+    return;
+  }
+  auto known = parse_source_state(st.saved->at(source_key));
+  if (!known) {
+    self->quit(to_error(known.error()));
+    return;
+  }
+  const auto& now = st.start->identity;
+  st.saved_received = known->received;
+  if (now.system_identifier != known->system_identifier)
+    refuse_source(self, "the source has the system identifier "
+                          + now.system_identifier + ", not "
+                          + known->system_identifier + " as before");
+  else if (now.database != known->database)
+    refuse_source(self, "the source's database is \"" + now.database
+                          + "\", not \"" + known->database + "\" as before");
+  else if (now.position < known->received)
+    refuse_source(self, "the source's log ends at " + to_string(now.position)
+                          + ", but commits up to " + to_string(known->received)
+                          + " have been received from it");
+  else if (now.timeline != known->timeline)
+    check_switch_point(self, *known);
+  else
+    announce(self);
+}
+
+// -- the first steps ----------------------------------------------------------------
+
+void prepare_source(capture_ptr self) {
+  auto& st = self->state;
+  self->request(st.to.source, caf::infinite, atom::prepare_v, is_known(st))
+    .then(
+      [self](const source_start_ptr& start) {
+        self->state.start = start;
+        check_source(self);
+      },
+      quit_on_error(self));
+}
+
+void read_tables(capture_ptr self) {
+  auto& st = self->state;
+  for (const auto& [key, value] : *st.saved) {
+    if (key.first != "table")
+      continue;
+    auto x = parse_table_state(value);
+    if (!x) {
+      self->quit(to_error(x.error()));
+      return;
+    }
+    st.tables.emplace(key.second, std::move(*x));
+  }
+  prepare_source(self);
+}
+
+// -- while it runs ------------------------------------------------------------------
+
+// The publications contain the new tables now; each is announced, remembered,
+// and gets a snapshot with a label of its own.
+void take_in(capture_ptr self, const source_start_ptr& start) {
+  auto& st = self->state;
+  auto fresh = std::make_shared<std::vector<table_description_ptr>>();
+  for (const auto& table : start->tables)
+    if (st.tables.count(table->full_name()) == 0)
+      fresh->push_back(table);
+  if (fresh->empty())
+    return;
+  self->request(st.to.router, caf::infinite, announcement(*fresh))
+    .then(
+      [self, fresh](atom::ack) {
+        auto& st = self->state;
+        map_type changes;
+        for (const auto& table : *fresh) {
+          auto name = table->full_name();
+          spdlog::info("table {} is new", name);
+          st.context.numbers->resumes(name);
+          table_state state;
+          if (!st.options.snapshot)
+            state.at = table_state::phase::streaming;
+          changes[{"table", name}] = to_json(state);
+          st.tables.emplace(name, state);
+        }
+        self
+          ->request(st.to.store, caf::infinite, atom::save_v,
+                    state_map_ptr{
+                      std::make_shared<map_type>(std::move(changes))})
+          .then(
+            [self, fresh](atom::ack) {
+              for (const auto& table : *fresh)
+                if (self->state.tables[table->full_name()].at
+                    != table_state::phase::streaming)
+                  order_snapshot(self, table);
+              show_state(self->state);
+            },
+            quit_on_error(self));
+      },
+      quit_on_error(self));
+}
+
+} // namespace
+
+void load_state(capture_ptr self) {
+  auto& st = self->state;
+  self->request(st.to.store, caf::infinite, atom::load_v)
+    .then(
+      [self](const state_map_ptr& saved) {
+        self->state.saved = saved;
+        read_tables(self);
+      },
+      quit_on_error(self));
+}
+
+void remember_received(capture_ptr self) {
+  auto& st = self->state;
+  auto received = st.reader->received();
+  if (received <= st.saved_received)
+    return;
+  st.saved_received = received;
+  self
+    ->request(st.to.store, caf::infinite, atom::save_v,
+              state_map_ptr{std::make_shared<map_type>(
+                map_type{{source_key, to_json(identity_of(st, received))}})})
+    .then([](atom::ack) {}, quit_on_error(self));
+}
+
+void look_for_tables(capture_ptr self) {
+  auto& st = self->state;
+  if (st.looking_for_tables)
+    return;
+  st.looking_for_tables = true;
+  auto give_up = [self](const caf::error& err) {
+    self->state.looking_for_tables = false;
+    spdlog::warn("cannot look for new tables: {}", render(err));
+  };
+  self->request(st.to.source, caf::infinite, atom::tables_v)
+    .then(
+      [self, give_up](const table_list_ptr& tables) {
+        auto& st = self->state;
+        auto is_new = [&](const table_description_ptr& x) {
+          return st.tables.count(x->full_name()) == 0;
+        };
+        if (std::none_of(tables->begin(), tables->end(), is_new)) {
+          st.looking_for_tables = false;
+          return;
+        }
+        self->request(st.to.source, caf::infinite, atom::prepare_v, true)
+          .then(
+            [self](const source_start_ptr& start) {
+              self->state.looking_for_tables = false;
+              take_in(self, start);
+            },
+            give_up);
+      },
+      give_up);
+}
+
+} // namespace millrace

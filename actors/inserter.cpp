@@ -1,0 +1,90 @@
+#include "actors/inserter.hpp"
+
+#include "actors/patience.hpp"
+#include "actors/setup.hpp"
+#include "clickhouse/names.hpp"
+
+#include <fmt/format.h>
+
+namespace millrace {
+
+namespace {
+
+class http_writer : public block_writer {
+public:
+  http_writer(clickhouse::target_options options,
+              std::shared_ptr<std::atomic<bool>> stop)
+    : client_(std::move(options), std::move(stop)) {
+    // nop
+  }
+
+  result<void> insert(const insert_job& job,
+                      const std::string& query_id) override {
+    std::vector<std::string_view> bodies;
+    bodies.reserve(job.blocks.size());
+    for (const auto& block : job.blocks)
+      bodies.emplace_back(block->native);
+    auto statement = "INSERT INTO "
+                     + clickhouse::quote_name(job.blocks.front()->table->name)
+                     + " FORMAT Native";
+    return client_.insert(statement, query_id, bodies);
+  }
+
+  result<void> kill(const std::string& query_id) override {
+    return client_.kill(query_id);
+  }
+
+private:
+  clickhouse::client client_;
+};
+
+std::string random_hex() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
+}
+
+// The answer may have been lost after the server took the rows.
+result<void> try_insert(inserter_state& st, const insert_job& job) {
+  auto id = st.query_prefix + std::to_string(++st.queries);
+  auto done = st.writer->insert(job, id);
+  if (done || done.error().code != ec::target_unavailable)
+    return done;
+  auto ended = patiently(st.context, "target",
+                         [&] { return st.writer->kill(id); });
+  return ended ? done : ended;
+}
+
+} // namespace
+
+block_writer_ptr make_block_writer(clickhouse::target_options options,
+                                   std::shared_ptr<std::atomic<bool>> stop) {
+  return std::make_unique<http_writer>(std::move(options), std::move(stop));
+}
+
+inserter_actor::behavior_type
+inserter(inserter_actor::stateful_pointer<inserter_state> self, unit context,
+         block_writer_ptr writer) {
+  set_default_handlers(self);
+  auto& st = self->state;
+  st.query_prefix = "millrace-" + context.pipeline + "-" + random_hex() + "-";
+  st.context = std::move(context);
+  st.writer = std::move(writer);
+  return {
+    [self](const insert_job_ptr& job) -> caf::result<atom::ack> {
+      auto& st = self->state;
+      auto tries = 0;
+      auto done = patiently(st.context, "target", [&] {
+        if (tries++ > 0)
+          st.context.numbers
+            ->table(job->blocks.front()->table->source->full_name())
+            ->insert_retries.add();
+        return try_insert(st, *job);
+      });
+      if (!done)
+        return to_error(done.error());
+      return atom::ack_v;
+    },
+  };
+}
+
+} // namespace millrace

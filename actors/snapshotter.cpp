@@ -1,0 +1,348 @@
+#include "actors/snapshotter.hpp"
+
+#include "actors/setup.hpp"
+
+#include <algorithm>
+
+namespace millrace {
+
+namespace {
+
+using snapshotter_ptr = snapshotter_actor::stateful_pointer<snapshotter_state>;
+using job_ptr = snapshotter_state::job_ptr;
+
+constexpr auto tick_interval = std::chrono::milliseconds{200};
+constexpr size_t ticks_per_log_line = 50;
+
+// One chunk is read while the one before becomes durable.
+constexpr size_t chunks_per_reader = 2;
+
+void make_plan(snapshotter_ptr self, const job_ptr& x);
+void hand_out(snapshotter_ptr self);
+
+auto quit_on_error(snapshotter_ptr self) {
+  return [self](const caf::error& err) { self->quit(err); };
+}
+
+state_map_ptr as_state(const snapshotter_state::job& x) {
+  using map_type = std::remove_const_t<state_map_ptr::element_type>;
+  return std::make_shared<map_type>(
+    map_type{{{"table", x.order.table->full_name()}, to_json(x.state)}});
+}
+
+void tick_later(snapshotter_ptr self) {
+  auto& st = self->state;
+  if (st.ticking || st.jobs.empty())
+    return;
+  st.ticking = true;
+  self->delayed_send(self, tick_interval, atom::tick_v);
+}
+
+// -- the plan -----------------------------------------------------------------
+
+snapshot_plan_ptr restore_plan(const snapshot_order& order,
+                               const table_state& state) {
+  auto plan = std::make_shared<postgres::snapshot_plan>();
+  plan->table = order.table;
+  plan->label = state.label;
+  plan->committed_at = state.committed_at;
+  plan->filenode = state.filenode;
+  plan->row_estimate = state.row_estimate;
+  for (uint64_t i = 0; i < state.chunks; ++i) {
+    auto first = static_cast<uint32_t>(i * state.pages_per_chunk);
+    auto last = i + 1 == state.chunks ? 0 : first + state.pages_per_chunk;
+    plan->chunks.push_back({first, last});
+  }
+  return plan;
+}
+
+void remember_plan(table_state& state, const postgres::snapshot_plan& plan) {
+  state.at = table_state::phase::snapshot;
+  state.label = plan.label;
+  state.committed_at = plan.committed_at;
+  state.filenode = plan.filenode;
+  state.row_estimate = plan.row_estimate;
+  state.chunks = plan.chunks.size();
+  state.pages_per_chunk
+    = plan.chunks.empty() ? 0 : plan.chunks.front().last;
+  state.fill_until = lsn{UINT64_MAX};
+  state.done.clear();
+}
+
+void start_reading(snapshotter_ptr self, const job_ptr& x) {
+  x->awaited = nullptr;
+  self->state.context.numbers->resumes("transactions");
+  x->reading = true;
+  x->todo.clear();
+  for (uint64_t i = 0; i < x->state.chunks; ++i)
+    if (!x->state.is_done(i))
+      x->todo.push_back(i);
+  x->numbers->snapshot_reading();
+  spdlog::info("snapshot of {}: {} of {} chunk(s) to read, about {} rows, "
+               "label {}",
+               x->order.table->full_name(), x->todo.size(), x->state.chunks,
+               x->state.row_estimate, to_string(x->state.label));
+  hand_out(self);
+}
+
+void look_for_transactions(snapshotter_ptr self, const job_ptr& x,
+                           const xid_list_ptr& running) {
+  if (running->empty()) {
+    start_reading(self, x);
+    return;
+  }
+  auto fresh = x->awaited == nullptr;
+  x->awaited = running;
+  std::string names;
+  for (auto id : *running)
+    names += " " + std::to_string(id);
+  self->state.context.numbers->waits("transactions",
+                                     "snapshot of "
+                                       + x->order.table->full_name()
+                                       + " waits for transactions" + names);
+  if (fresh)
+    spdlog::info("snapshot of {} waits until these transactions have ended:{}",
+                 x->order.table->full_name(), names);
+  tick_later(self);
+}
+
+void wait_for_transactions(snapshotter_ptr self, const job_ptr& x) {
+  x->numbers->snapshot_planned(x->state.row_estimate, x->state.chunks,
+                               x->state.count_done(), 0);
+  self->request(self->state.source, caf::infinite, atom::running_v)
+    .then([self, x](const xid_list_ptr& xs) { //
+      look_for_transactions(self, x, xs);
+    }, quit_on_error(self));
+}
+
+void make_plan(snapshotter_ptr self, const job_ptr& x) {
+  ++x->generation;
+  x->reading = false;
+  x->todo.clear();
+  self
+    ->request(self->state.source, caf::infinite, atom::plan_v, x->order.table,
+              x->state.label)
+    .then(
+      [self, x](const snapshot_plan_ptr& plan) {
+        x->plan = plan;
+        remember_plan(x->state, *plan);
+        self
+          ->request(self->state.store, caf::infinite, atom::save_v,
+                    as_state(*x))
+          .then([self, x](atom::ack) { wait_for_transactions(self, x); },
+                quit_on_error(self));
+      },
+      quit_on_error(self));
+}
+
+// -- the end ------------------------------------------------------------------
+
+// Rows that the target has from before the label are gone in the source: a
+// truncate just below it, which passes through the router as any other.
+change_batch_ptr removal_of_old_rows(const snapshotter_state::job& x) {
+  auto result = std::make_shared<change_batch>();
+  result->tables.push_back(x.order.table);
+  result->transactions.push_back(
+    {lsn{x.state.label.value - 1}, x.state.committed_at, 0});
+  change c;
+  c.op = operation::truncate;
+  c.minor = UINT64_MAX;
+  result->changes.push_back(c);
+  return result;
+}
+
+void finish(snapshotter_ptr self, const job_ptr& x) {
+  self
+    ->request(self->state.store, caf::infinite, atom::save_v, as_state(*x))
+    .then(
+      [self, x](atom::ack) {
+        auto& jobs = self->state.jobs;
+        x->numbers->snapshot_done();
+        spdlog::info("snapshot of {} is complete: {} rows",
+                     x->order.table->full_name(), x->rows);
+        jobs.erase(std::find(jobs.begin(), jobs.end(), x));
+        x->promise.deliver(x->state.fill_until);
+      },
+      quit_on_error(self));
+}
+
+void end_job(snapshotter_ptr self, const job_ptr& x) {
+  x->ending = true;
+  self->request(self->state.source, caf::infinite, atom::position_v)
+    .then(
+      [self, x](lsn end) {
+        x->state.at = table_state::phase::streaming;
+        x->state.fill_until = end;
+        x->state.done.clear();
+        if (!x->state.retake) {
+          finish(self, x);
+          return;
+        }
+        x->state.retake = false;
+        self
+          ->request(self->state.router, caf::infinite, removal_of_old_rows(*x))
+          .then([self, x](atom::ack) { finish(self, x); }, quit_on_error(self));
+      },
+      quit_on_error(self));
+}
+
+// -- chunks -------------------------------------------------------------------
+
+// Writes the state, at most one write at a time.
+void save_progress(snapshotter_ptr self, const job_ptr& x) {
+  if (x->saving) {
+    x->save_again = true;
+    return;
+  }
+  x->saving = true;
+  x->save_again = false;
+  self
+    ->request(self->state.store, caf::infinite, atom::save_v, as_state(*x))
+    .then(
+      [self, x](atom::ack) {
+        x->saving = false;
+        if (x->save_again)
+          save_progress(self, x);
+        else
+          hand_out(self);
+      },
+      quit_on_error(self));
+}
+
+void chunk_done(snapshotter_ptr self, const job_ptr& x, uint64_t chunk,
+                uint64_t rows) {
+  x->state.set_done(chunk);
+  x->rows += rows;
+  x->numbers->snapshot_chunk(rows);
+  save_progress(self, x);
+}
+
+void plan_again(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
+  spdlog::warn("snapshot of {} starts again: {}", x->order.table->full_name(),
+               render(why));
+  x->state.label = lsn{};
+  x->state.retake = true;
+  make_plan(self, x);
+}
+
+void send_chunk(snapshotter_ptr self, const job_ptr& x, size_t reader,
+                uint64_t chunk) {
+  auto& st = self->state;
+  ++x->open;
+  ++st.readers[reader].open;
+  auto order = std::make_shared<chunk_order>();
+  order->plan = x->plan;
+  order->chunk = chunk;
+  auto returned = [self, x, reader] {
+    --x->open;
+    --self->state.readers[reader].open;
+  };
+  self
+    ->request(st.readers[reader].reader, caf::infinite, chunk_order_ptr{order})
+    .then(
+      [self, x, chunk, returned, generation = x->generation](uint64_t rows) {
+        returned();
+        if (generation == x->generation)
+          chunk_done(self, x, chunk, rows);
+        hand_out(self);
+      },
+      [self, x, returned, generation = x->generation](const caf::error& err) {
+        returned();
+        if (!(err == ec::table_unsuitable))
+          self->quit(err);
+        else if (generation == x->generation)
+          plan_again(self, x, err);
+        else
+          hand_out(self);
+      });
+}
+
+size_t least_busy(const snapshotter_state& st) {
+  auto less = [](const auto& a, const auto& b) { return a.open < b.open; };
+  auto i = std::min_element(st.readers.begin(), st.readers.end(), less);
+  return i - st.readers.begin();
+}
+
+// Gives each reader that has room the next chunk; ends tables without any.
+void hand_out(snapshotter_ptr self) {
+  auto& st = self->state;
+  auto jobs = st.jobs;
+  for (const auto& x : jobs) {
+    if (!x->reading || x->ending)
+      continue;
+    while (!x->todo.empty()) {
+      auto reader = least_busy(st);
+      if (st.readers[reader].open >= chunks_per_reader)
+        break;
+      auto chunk = x->todo.front();
+      x->todo.pop_front();
+      send_chunk(self, x, reader, chunk);
+    }
+    if (x->todo.empty() && x->open == 0 && !x->saving)
+      end_job(self, x);
+  }
+}
+
+void log_progress(const snapshotter_state& st) {
+  for (const auto& x : st.jobs)
+    if (x->reading)
+      spdlog::info("snapshot of {}: {} of about {} rows, {} of {} chunk(s)",
+                   x->order.table->full_name(), x->rows, x->state.row_estimate,
+                   x->state.count_done(), x->state.chunks);
+}
+
+void tick(snapshotter_ptr self) {
+  auto& st = self->state;
+  st.ticking = false;
+  if (++st.ticks % ticks_per_log_line == 0)
+    log_progress(st);
+  for (const auto& x : st.jobs)
+    if (x->awaited)
+      self
+        ->request(st.source, caf::infinite, atom::running_v, x->awaited)
+        .then([self, x](const xid_list_ptr& xs) { //
+          if (x->awaited)
+            look_for_transactions(self, x, xs);
+        }, quit_on_error(self));
+  tick_later(self);
+}
+
+} // namespace
+
+snapshotter_actor::behavior_type
+snapshotter(snapshotter_ptr self, unit context, source_agent_actor source,
+            state_store_actor store, router_actor router,
+            std::vector<snapshot_reader_actor> readers) {
+  set_default_handlers(self);
+  auto& st = self->state;
+  st.context = std::move(context);
+  st.source = std::move(source);
+  st.store = std::move(store);
+  st.router = std::move(router);
+  for (auto& x : readers) {
+    self->link_to(x);
+    st.readers.push_back({std::move(x), 0});
+  }
+  return {
+    [self](const snapshot_order_ptr& order) -> caf::result<lsn> {
+      auto& st = self->state;
+      auto x = std::make_shared<snapshotter_state::job>();
+      x->order = *order;
+      x->state = order->state;
+      x->promise = self->make_response_promise<lsn>();
+      x->numbers = st.context.numbers->table(order->table->full_name());
+      st.jobs.push_back(x);
+      tick_later(self);
+      if (x->state.at == table_state::phase::snapshot) {
+        x->plan = restore_plan(x->order, x->state);
+        wait_for_transactions(self, x);
+      } else {
+        make_plan(self, x);
+      }
+      return x->promise;
+    },
+    [self](atom::tick) { tick(self); },
+  };
+}
+
+} // namespace millrace

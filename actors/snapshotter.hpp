@@ -1,0 +1,73 @@
+#pragma once
+
+#include "actors/unit.hpp"
+#include "messages/actors.hpp"
+#include "postgres/source_admin.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace millrace {
+
+/// Takes snapshots of tables, chunk by chunk, while the stream goes on:
+///
+///   order           -> plan: label, chunks; make the plan durable
+///   plan durable    -> wait until the transactions have ended that may be in
+///                      the log before the label and were not yet visible
+///   none left       -> hand chunks to the READERS, table after table
+///   chunk durable   -> remember it, so that a restart goes on from there
+///   table rewritten -> plan again, under a later label
+///   all durable     -> remove what is gone (a retake), remember the end, answer
+struct snapshotter_state {
+  static inline const char* name = "snapshotter";
+
+  struct job {
+    snapshot_order order;
+    table_state state;
+    snapshot_plan_ptr plan;
+    caf::typed_response_promise<lsn> promise;
+    std::shared_ptr<table_metrics> numbers;
+    std::deque<uint64_t> todo;
+
+    /// Chunks at the readers.
+    size_t open = 0;
+
+    /// Grows with each plan; answers about an older one are dropped.
+    uint64_t generation = 0;
+    bool reading = false;
+    bool saving = false;
+    bool save_again = false;
+    bool ending = false;
+    xid_list_ptr awaited;
+    uint64_t rows = 0;
+  };
+
+  using job_ptr = std::shared_ptr<job>;
+
+  struct reader_slot {
+    snapshot_reader_actor reader;
+    size_t open = 0;
+  };
+
+  unit context;
+  source_agent_actor source;
+  state_store_actor store;
+  router_actor router;
+  std::vector<reader_slot> readers;
+  std::vector<job_ptr> jobs;
+  bool ticking = false;
+  size_t ticks = 0;
+};
+
+snapshotter_actor::behavior_type
+snapshotter(snapshotter_actor::stateful_pointer<snapshotter_state> self,
+            unit context, source_agent_actor source, state_store_actor store,
+            router_actor router, std::vector<snapshot_reader_actor> readers);
+
+} // namespace millrace

@@ -1,0 +1,110 @@
+#include "actors/source_agent.hpp"
+
+#include "actors/setup.hpp"
+#include "postgres/replication_reader.hpp"
+
+namespace millrace {
+
+namespace {
+
+// Answers a request with a shared copy of the value, or with the failure.
+template <class T, class U = T>
+caf::result<std::shared_ptr<const U>> answer(result<T>&& x) {
+  if (!x)
+    return to_error(x.error());
+  return std::shared_ptr<const U>{std::make_shared<U>(std::move(*x))};
+}
+
+template <class T>
+caf::result<T> answer_plain(result<T>&& x) {
+  if (!x)
+    return to_error(x.error());
+  return std::move(*x);
+}
+
+result<postgres::source_start> prepare(source_agent_state& st, bool known) {
+  if (known) {
+    auto survey = st.admin->survey();
+    if (!survey)
+      return tl::unexpected{survey.error()};
+    if (!survey->slot_exists)
+      return fail(ec::slot_lost,
+                  "the replication slot \"" + st.options.slot
+                    + "\" is gone, and with it the changes since it was "
+                      "dropped; take all tables again: empty the target "
+                      "database (or name another one) and start anew");
+  }
+  return st.admin->set_up();
+}
+
+} // namespace
+
+source_agent_actor::behavior_type
+source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
+             unit context, postgres::source_options options,
+             uint64_t chunk_bytes) {
+  set_default_handlers(self);
+  auto& st = self->state;
+  st.context = std::move(context);
+  st.options = options;
+  st.admin = std::make_unique<postgres::source_admin>(std::move(options));
+  return {
+    [self](atom::prepare, bool known) -> caf::result<source_start_ptr> {
+      return answer(prepare(self->state, known));
+    },
+    [self](atom::connect,
+           const source_start_ptr& start) -> caf::result<reader_ptr> {
+      auto reader = postgres::start_replication(
+        self->state.options, start->publications, start->start, start->tables);
+      if (!reader)
+        return to_error(reader.error());
+      return reader_ptr{std::move(*reader)};
+    },
+    [self](atom::describe,
+           const relation_ptr& x) -> caf::result<table_description_ptr> {
+      return answer_plain(self->state.admin->describe(*x));
+    },
+    [self](atom::fill, const change_batch_ptr& xs,
+           const change_list_ptr& changes) -> caf::result<change_batch_ptr> {
+      return answer_plain(self->state.admin->fill_unchanged(*xs, *changes));
+    },
+    [self, chunk_bytes](atom::plan, const table_description_ptr& table,
+                        lsn label) -> caf::result<snapshot_plan_ptr> {
+      auto& admin = *self->state.admin;
+      if (label.value == 0) {
+        auto now = admin.current_position();
+        if (!now)
+          return to_error(now.error());
+        label = *now;
+      }
+      return answer(admin.plan(table, label, chunk_bytes));
+    },
+    [self](atom::running) -> caf::result<xid_list_ptr> {
+      return answer(self->state.admin->running_transactions());
+    },
+    [self](atom::running, const xid_list_ptr& xs) -> caf::result<xid_list_ptr> {
+      return answer(self->state.admin->still_running(*xs));
+    },
+    [self](atom::position) -> caf::result<lsn> {
+      return answer_plain(self->state.admin->current_position());
+    },
+    [self](atom::position, uint32_t timeline) -> caf::result<lsn> {
+      auto end = self->state.admin->end_of_timeline(timeline);
+      if (!end)
+        return to_error(end.error());
+      return end->value_or(lsn{});
+    },
+    [self](atom::slot) -> caf::result<slot_state_ptr> {
+      auto x = self->state.admin->slot();
+      if (!x)
+        return to_error(x.error());
+      return slot_state_ptr{std::make_shared<slot_state>(
+        slot_state{x->lag, x->active, x->wal_status})};
+    },
+    [self](atom::tables) -> caf::result<table_list_ptr> {
+      return answer(self->state.admin->tables());
+    },
+  };
+}
+
+} // namespace millrace

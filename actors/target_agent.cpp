@@ -1,0 +1,108 @@
+#include "actors/target_agent.hpp"
+
+#include "actors/patience.hpp"
+#include "actors/setup.hpp"
+
+namespace millrace {
+
+namespace {
+
+using state_ptr = target_agent_actor::stateful_pointer<target_agent_state>;
+
+constexpr const char* whom = "target";
+
+// Runs a call until it succeeds or fails for good; answers an ack.
+template <class F>
+caf::result<atom::ack> acknowledge(state_ptr self, F call) {
+  auto done = patiently(self->state.context, whom, call);
+  if (!done)
+    return to_error(done.error());
+  return atom::ack_v;
+}
+
+result<lsn> highest(target_agent_state& st, const table_list_ptr& tables) {
+  lsn result;
+  for (const auto& table : *tables) {
+    auto target = transform::map_table(table, st.mapping);
+    if (!target)
+      continue; // never written, so it holds nothing
+    auto x = st.admin->highest_version(**target);
+    if (!x)
+      return x;
+    result = std::max(result, *x);
+  }
+  return result;
+}
+
+} // namespace
+
+target_agent_actor::behavior_type
+target_agent(state_ptr self, unit context, clickhouse::target_options options,
+             transform::mapping_options mapping,
+             std::shared_ptr<transform::server_limits> limits) {
+  set_default_handlers(self);
+  auto& st = self->state;
+  st.admin = std::make_unique<clickhouse::target_admin>(
+    std::move(options), context.pipeline, context.stop);
+  st.context = std::move(context);
+  st.mapping = std::move(mapping);
+  st.limits = std::move(limits);
+  return {
+    [self](atom::ensure, const target_table_ptr& x) {
+      return acknowledge(self, [&] { return self->state.admin->ensure(*x); });
+    },
+    [self](atom::read,
+           const stored_query_ptr& x) -> caf::result<stored_rows_ptr> {
+      auto& st = self->state;
+      auto rows = patiently(st.context, whom, [&] {
+        return st.admin->read(*x->table, x->keys, x->columns);
+      });
+      if (!rows)
+        return to_error(rows.error());
+      return stored_rows_ptr{
+        std::make_shared<clickhouse::stored_rows>(std::move(*rows))};
+    },
+    [self](atom::clear, const clear_request_ptr& x) {
+      return acknowledge(self, [&] {
+        return self->state.admin->clear(*x->table, x->below, x->at,
+                                        x->committed_at);
+      });
+    },
+    [self](const dead_letters_ptr& xs) {
+      return acknowledge(
+        self, [&] { return self->state.admin->write_dead_letters(*xs); });
+    },
+    [self](atom::load) -> caf::result<state_map_ptr> {
+      auto& st = self->state;
+      auto prepared
+        = patiently(st.context, whom, [&] { return st.admin->prepare(); });
+      if (!prepared)
+        return to_error(prepared.error());
+      auto limits
+        = patiently(st.context, whom, [&] { return st.admin->limits(); });
+      if (!limits)
+        return to_error(limits.error());
+      *st.limits = *limits;
+      auto xs
+        = patiently(st.context, whom, [&] { return st.admin->load_state(); });
+      if (!xs)
+        return to_error(xs.error());
+      return state_map_ptr{
+        std::make_shared<state_map_ptr::element_type>(std::move(*xs))};
+    },
+    [self](atom::save, const state_map_ptr& xs) {
+      return acknowledge(self,
+                         [&] { return self->state.admin->save_state(*xs); });
+    },
+    [self](atom::position, const table_list_ptr& tables) -> caf::result<lsn> {
+      auto& st = self->state;
+      auto x
+        = patiently(st.context, whom, [&] { return highest(st, tables); });
+      if (!x)
+        return to_error(x.error());
+      return *x;
+    },
+  };
+}
+
+} // namespace millrace

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "actors/unit.hpp"
+#include "clickhouse/target_admin.hpp"
+#include "messages/actors.hpp"
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include <memory>
+
+namespace millrace {
+
+/// Makes tables, keeps state, reads rows by key. Spawn it detached: its calls
+/// block. A target that is away is waited for, visibly; any other failure is
+/// the answer.
+struct target_agent_state {
+  static inline const char* name = "target-agent";
+
+  unit context;
+  transform::mapping_options mapping;
+  std::unique_ptr<clickhouse::target_admin> admin;
+  std::shared_ptr<transform::server_limits> limits;
+};
+
+/// @param limits is filled when the state is loaded.
+target_agent_actor::behavior_type
+target_agent(target_agent_actor::stateful_pointer<target_agent_state> self,
+             unit context, clickhouse::target_options options,
+             transform::mapping_options mapping,
+             std::shared_ptr<transform::server_limits> limits);
+
+} // namespace millrace

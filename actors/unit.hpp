@@ -1,0 +1,36 @@
+#pragma once
+
+#include "actors/metrics.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+
+namespace millrace {
+
+/// What all actors of one run of a pipeline share.
+struct unit {
+  std::string pipeline;
+
+  /// Outlives the unit: counters go on over restarts.
+  std::shared_ptr<metrics> numbers;
+
+  /// Set when the unit is to end; blocking calls give up within 100 ms.
+  std::shared_ptr<std::atomic<bool>> stop
+    = std::make_shared<std::atomic<bool>>(false);
+
+  bool stopping() const {
+    return stop->load(std::memory_order_relaxed);
+  }
+
+  /// Sleeps in a blocking actor; ends early when the unit stops.
+  void sleep(std::chrono::milliseconds delay) const {
+    constexpr auto slice = std::chrono::milliseconds{50};
+    for (; delay.count() > 0 && !stopping(); delay -= slice)
+      std::this_thread::sleep_for(std::min(delay, slice));
+  }
+};
+
+} // namespace millrace

@@ -1,0 +1,99 @@
+#include "messages/table_state.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value_to.hpp>
+
+#include <algorithm>
+
+namespace millrace {
+
+namespace {
+
+constexpr const char* phases[] = {"fresh", "snapshot", "streaming"};
+
+} // namespace
+
+bool table_state::is_done(uint64_t chunk) const {
+  return std::any_of(done.begin(), done.end(), [=](const auto& x) {
+    return x.first <= chunk && chunk < x.second;
+  });
+}
+
+void table_state::set_done(uint64_t chunk) {
+  if (is_done(chunk))
+    return;
+  auto next = std::find_if(done.begin(), done.end(),
+                           [=](const auto& x) { return x.first > chunk; });
+  auto joins_next = next != done.end() && next->first == chunk + 1;
+  auto joins_last = next != done.begin() && std::prev(next)->second == chunk;
+  if (joins_next && joins_last) {
+    std::prev(next)->second = next->second;
+    done.erase(next);
+  } else if (joins_next) {
+    next->first = chunk;
+  } else if (joins_last) {
+    std::prev(next)->second = chunk + 1;
+  } else {
+    done.insert(next, {chunk, chunk + 1});
+  }
+}
+
+uint64_t table_state::count_done() const {
+  uint64_t result = 0;
+  for (const auto& x : done)
+    result += x.second - x.first;
+  return result;
+}
+
+std::string to_json(const table_state& x) {
+  boost::json::array done;
+  for (const auto& [first, last] : x.done)
+    done.push_back(boost::json::array{first, last});
+  return boost::json::serialize(boost::json::object{
+    {"phase", phases[static_cast<size_t>(x.at)]},
+    {"label", to_string(x.label)},
+    {"fill_until", to_string(x.fill_until)},
+    {"retake", x.retake},
+    {"committed_at", x.committed_at},
+    {"filenode", x.filenode},
+    {"pages_per_chunk", x.pages_per_chunk},
+    {"chunks", x.chunks},
+    {"row_estimate", x.row_estimate},
+    {"done", std::move(done)},
+  });
+}
+
+result<table_state> parse_table_state(const std::string& json) {
+  table_state result;
+  try {
+    auto value = boost::json::parse(json);
+    const auto& x = value.as_object();
+    auto phase = std::find(std::begin(phases), std::end(phases),
+                           std::string_view{x.at("phase").as_string()});
+    auto label = parse_lsn(std::string_view{x.at("label").as_string()});
+    auto until = parse_lsn(std::string_view{x.at("fill_until").as_string()});
+    if (phase == std::end(phases) || !label || !until)
+      return fail(ec::target_unsuitable, "unreadable table state: " + json);
+    result.at = static_cast<table_state::phase>(phase - std::begin(phases));
+    result.label = *label;
+    result.fill_until = *until;
+    result.retake = x.at("retake").as_bool();
+    result.committed_at = x.at("committed_at").to_number<int64_t>();
+    result.filenode = x.at("filenode").to_number<uint32_t>();
+    result.pages_per_chunk = x.at("pages_per_chunk").to_number<uint32_t>();
+    result.chunks = x.at("chunks").to_number<uint64_t>();
+    result.row_estimate = x.at("row_estimate").to_number<uint64_t>();
+    for (const auto& range : x.at("done").as_array())
+      result.done.emplace_back(range.at(0).to_number<uint64_t>(),
+                               range.at(1).to_number<uint64_t>());
+  } catch (const std::exception& e) {
+    return fail(ec::target_unsuitable,
+                "unreadable table state: " + json + ": " + e.what());
+  }
+  return result;
+}
+
+} // namespace millrace

@@ -1,0 +1,128 @@
+#include "transform/unchanged.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <unordered_map>
+
+namespace millrace::transform {
+
+namespace {
+
+size_t width_of(const change_batch& batch, const change& x) {
+  return batch.tables[x.table]->columns.size();
+}
+
+bool row_has_unchanged(const cell* row, size_t width) {
+  return std::any_of(row, row + width,
+                     [](const cell& x) { return x.size == cell::unchanged; });
+}
+
+} // namespace
+
+bool has_unchanged(const change_batch& batch,
+                   std::span<const uint32_t> changes) {
+  return std::any_of(changes.begin(), changes.end(), [&](uint32_t i) {
+    const auto& x = batch.changes[i];
+    return x.row != change::no_row
+           && row_has_unchanged(&batch.cells[x.row], width_of(batch, x));
+  });
+}
+
+unchanged_values::unchanged_values(const change_batch& batch,
+                                   std::span<const uint32_t> changes,
+                                   const target_table& table,
+                                   row_encoder& encoder)
+  : batch_(batch),
+    table_(table),
+    changes_(changes.begin(), changes.end()),
+    cells_(batch.cells) {
+  for (uint32_t i = 0; i < table.columns.size(); ++i)
+    column_index_.emplace(table.columns[i].source, i);
+  // Last row of each key in the batch; none after a delete.
+  std::unordered_map<std::string, std::optional<uint32_t>> last;
+  std::unordered_map<std::string, size_t> asked;
+  for (auto i : changes_) {
+    const auto& x = batch.changes[i];
+    auto at = x.row != change::no_row ? x.row : x.old_row_at;
+    auto key = encoder.key_of(batch, &batch.cells[at]);
+    if (!key)
+      continue; // the encoder rejects the change for its key
+    if (x.old == old_row::key && x.op == operation::update)
+      if (auto old = encoder.key_of(batch, &batch.cells[x.old_row_at]))
+        last[*old] = std::nullopt;
+    if (x.row == change::no_row) {
+      last[*key] = std::nullopt;
+      continue;
+    }
+    auto width = width_of(batch, x);
+    if (row_has_unchanged(&cells_[x.row], width)) {
+      auto before = last.find(*key);
+      if (before != last.end() && !before->second) {
+        reject(i, "a value is unchanged since a row that was deleted before");
+        continue;
+      }
+      if (before != last.end())
+        for (size_t c = 0; c < width; ++c)
+          if (cells_[x.row + c].size == cell::unchanged)
+            cells_[x.row + c] = cells_[*before->second + c];
+      // What the row before did not know either has to be asked for.
+      if (row_has_unchanged(&cells_[x.row], width)) {
+        auto [pos, fresh] = asked.emplace(*key, keys_.size());
+        if (fresh)
+          keys_.push_back(*key);
+        open_.push_back({i, pos->second});
+        for (uint32_t c = 0; c < width; ++c)
+          if (cells_[x.row + c].size == cell::unchanged)
+            if (auto t = column_index_.find(c); t != column_index_.end())
+              columns_.push_back(t->second);
+      }
+    }
+    last[*key] = x.row;
+  }
+  std::sort(columns_.begin(), columns_.end());
+  columns_.erase(std::unique(columns_.begin(), columns_.end()), columns_.end());
+  finish();
+}
+
+void unchanged_values::settle(const open_change& open, const known_row* row) {
+  const auto& x = batch_.changes[open.change];
+  if (row == nullptr)
+    return reject(open.change,
+                  "a value is unchanged, and the target has no row of the key");
+  // A replay: what is stored is this change or a later one.
+  if (row->at >= batch_.version_of(x)) {
+    dropped_.push_back(open.change);
+    return;
+  }
+  if (row->deleted)
+    return reject(open.change,
+                  "a value is unchanged, and the target's row is deleted");
+  auto width = width_of(batch_, x);
+  for (uint32_t c = 0; c < width; ++c) {
+    auto& value = cells_[x.row + c];
+    if (value.size != cell::unchanged)
+      continue;
+    auto target = column_index_.find(c);
+    if (target == column_index_.end())
+      continue;
+    auto place
+      = std::lower_bound(columns_.begin(), columns_.end(), target->second);
+    value.size = cell::patched;
+    value.offset = static_cast<uint32_t>(patches_.size());
+    patches_.push_back((*row->values)[place - columns_.begin()]);
+  }
+}
+
+void unchanged_values::reject(uint32_t change, std::string why) {
+  rejects_.push_back({change, std::move(why)});
+  dropped_.push_back(change);
+}
+
+void unchanged_values::finish() {
+  std::sort(dropped_.begin(), dropped_.end());
+  std::erase_if(changes_, [this](uint32_t i) {
+    return std::binary_search(dropped_.begin(), dropped_.end(), i);
+  });
+}
+
+} // namespace millrace::transform

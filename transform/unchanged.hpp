@@ -1,0 +1,97 @@
+#pragma once
+
+#include "messages/change_batch.hpp"
+#include "messages/target_table.hpp"
+#include "transform/row_encoder.hpp"
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace millrace::transform {
+
+/// A row as the target has it: the values of the asked-for columns.
+struct known_row {
+  version at;
+  bool deleted = false;
+  const std::vector<std::string>* values = nullptr;
+};
+
+/// Restores values that the stream left out because they have not changed:
+/// from an earlier change of the same key in the batch, else from the target.
+///
+///   unchanged_values xs{...};        // what can be copied has been copied
+///   rows = read(xs.keys(), xs.columns());
+///   xs.complete([&](key) { return known_row for the key; });
+///   encode(batch, xs.changes(), xs.cells(), xs.patches());
+///
+/// All that came before the batch must be durable when the target is read.
+class unchanged_values {
+public:
+  unchanged_values(const change_batch& batch, std::span<const uint32_t> changes,
+                   const target_table& table, row_encoder& encoder);
+
+  /// Keys, in RowBinary, and target columns that have to be read.
+  const std::vector<std::string>& keys() const {
+    return keys_;
+  }
+
+  const std::vector<uint32_t>& columns() const {
+    return columns_;
+  }
+
+  /// @param find for a key of `keys`: its newest row, or null.
+  template <class Find>
+  void complete(Find find) {
+    for (auto& x : open_)
+      settle(x, find(keys_[x.key]));
+    finish();
+  }
+
+  /// Changes that are left: without replays and without rejects.
+  const std::vector<uint32_t>& changes() const {
+    return changes_;
+  }
+
+  const std::vector<cell>& cells() const {
+    return cells_;
+  }
+
+  const std::vector<std::string>& patches() const {
+    return patches_;
+  }
+
+  const std::vector<rejected>& rejects() const {
+    return rejects_;
+  }
+
+private:
+  // A change with values that only the target knows.
+  struct open_change {
+    uint32_t change;
+    size_t key;
+  };
+
+  void settle(const open_change& x, const known_row* row);
+  void reject(uint32_t change, std::string why);
+  void finish();
+
+  const change_batch& batch_;
+  const target_table& table_;
+  std::vector<uint32_t> changes_;
+  std::vector<cell> cells_;
+  std::vector<std::string> patches_;
+  std::vector<std::string> keys_;
+  std::vector<uint32_t> columns_;
+  std::map<uint32_t, uint32_t> column_index_;
+  std::vector<open_change> open_;
+  std::vector<rejected> rejects_;
+  std::vector<uint32_t> dropped_;
+};
+
+/// Whether any of the changes has a value that the stream left out.
+bool has_unchanged(const change_batch& batch,
+                   std::span<const uint32_t> changes);
+
+} // namespace millrace::transform
