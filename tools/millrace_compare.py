@@ -62,7 +62,7 @@ def _bytea(value):
 def _float(layout):
     def canonical(value):
         number = float(value)
-        return b"nan" if number != number else struct.pack(layout, number)
+        return repr(struct.unpack(layout, struct.pack(layout, number))[0]).encode()
     return canonical
 
 
@@ -444,7 +444,7 @@ def type_differences(source, target, database, target_database=None, tables=None
         for schema, table in tables or catalogue.tables():
             name = (names or {}).get(f"{schema}.{table}") or target_name(schema, table)
             where = f"{quote_target(target_database or database)}.{quote_target(name)}"
-            there = {row[0]: row[1] for row in target.rows(f"SELECT * FROM (DESCRIBE TABLE {where})")}
+            there = {row[0]: row[1] for row in target.rows(f"DESCRIBE TABLE {where}")}
             for column in catalogue.columns(schema, table)[0]:
                 if there.get(column.target) != column.type:
                     found.append(f"{schema}.{table}.{column.name}: {there.get(column.target)}, not {column.type}")
