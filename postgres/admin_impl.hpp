@@ -1,0 +1,30 @@
+#pragma once
+
+#include "postgres/connection.hpp"
+#include "postgres/source_admin.hpp"
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace millrace::postgres {
+
+struct source_admin::impl {
+  explicit impl(source_options options) : options_(std::move(options)) {
+    // nop
+  }
+
+  /// The connection, made when there is none that works.
+  result<PGconn*> session();
+
+  /// Runs one statement; a connection that has died meanwhile is replaced.
+  result<rows_ptr>
+  ask(const std::string& sql, const std::vector<std::string>& params,
+      std::string_view what);
+
+  source_options options_;
+  conn_ptr conn_;
+};
+
+} // namespace millrace::postgres

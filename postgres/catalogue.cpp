@@ -1,0 +1,340 @@
+#include "postgres/catalogue.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <set>
+
+namespace millrace::postgres {
+
+const char* const user_relations
+  = "n.nspname NOT IN ('pg_catalog', 'information_schema')"
+    " AND n.nspname !~ '^pg_(toast|temp)'"
+    " AND c.relkind IN ('r', 'p', 'f', 'v', 'm')";
+
+namespace {
+
+// The index that tells rows apart, as PostgreSQL chooses it: it must be valid,
+// immediate and whole. With FULL the primary key is still the key.
+constexpr const char* identity_index
+  = "SELECT i.indkey::int2[] AS keys, i.indnkeyatts AS n FROM pg_index i"
+    " WHERE i.indrelid = %.oid AND i.indisvalid AND i.indisunique"
+    " AND i.indimmediate AND i.indpred IS NULL"
+    " AND CASE %.relreplident WHEN 'i' THEN i.indisreplident"
+    " WHEN 'n' THEN false ELSE i.indisprimary END";
+
+std::string identity_of(const std::string& alias) {
+  std::string result;
+  for (const auto* c = identity_index; *c != '\0'; ++c)
+    if (*c == '%')
+      result += alias;
+    else
+      result += *c;
+  return result;
+}
+
+std::string tables_sql(const std::string& filter) {
+  return "SELECT c.oid, n.nspname, c.relname, c.relkind, c.relpersistence,"
+         " c.relreplident, coalesce(obj_description(c.oid, 'pg_class'), ''),"
+         // 7: columns of the key
+         " coalesce((SELECT string_agg(k.att::text, ',' ORDER BY k.place)"
+         " FROM ("
+         + identity_of("c")
+         + ") i, unnest(i.keys) WITH ORDINALITY k(att, place)"
+           " WHERE k.place <= i.n), ''),"
+           // 8: ancestors
+           " coalesce(CASE WHEN c.relispartition THEN (SELECT"
+           " string_agg(a.relid::oid::text, ',' ORDER BY a.place)"
+           " FROM pg_partition_ancestors(c.oid)"
+           " WITH ORDINALITY a(relid, place) WHERE a.relid <> c.oid) END, ''),"
+           // 9: deferrable primary key
+           " EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"
+           " AND i.indisprimary AND NOT i.indimmediate),"
+           // 10: a partition that has no identity
+           " c.relkind = 'p' AND EXISTS (SELECT FROM pg_partition_tree(c.oid) p"
+           " JOIN pg_class l ON l.oid = p.relid WHERE p.isleaf"
+           " AND l.relkind = 'r' AND l.relreplident <> 'f' AND NOT EXISTS ("
+         + identity_of("l")
+         + ")),"
+           " row_security_active(c.oid),"
+           // 12: readable
+           " has_schema_privilege(n.oid, 'USAGE')"
+           " AND (has_table_privilege(c.oid, 'SELECT') OR NOT EXISTS ("
+           "SELECT FROM pg_attribute a WHERE a.attrelid = c.oid"
+           " AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''"
+           " AND NOT has_column_privilege(c.oid, a.attnum, 'SELECT'))),"
+           " pg_has_role(c.relowner, 'USAGE')"
+           " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+           " WHERE "
+         + filter + " ORDER BY n.nspname, c.relname";
+}
+
+constexpr const char* columns_sql
+  = "SELECT a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod,"
+    " a.attnotnull, a.attgenerated <> '',"
+    " a.attstorage <> 'p' AND a.attlen = -1,"
+    " coalesce(col_description(a.attrelid, a.attnum), ''),"
+    " format_type(a.atttypid, a.atttypmod)"
+    " FROM pg_attribute a WHERE a.attrelid = ANY($1::oid[])"
+    " AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum";
+
+// `elem` is that of a true array: int2vector and others print themselves
+// differently.
+constexpr const char* types_sql
+  = "SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod,"
+    " coalesce((SELECT e.oid FROM pg_type e WHERE e.oid = t.typelem"
+    " AND e.typarray = t.oid), 0)"
+    " FROM pg_type t WHERE t.oid = ANY($1::oid[])";
+
+struct type_row {
+  char kind = 'b';
+  uint32_t base = 0;
+  int32_t base_modifier = -1;
+  uint32_t element = 0;
+};
+
+using type_map = std::map<uint32_t, type_row>;
+
+std::string oid_array(const std::set<uint32_t>& xs) {
+  std::string result = "{";
+  for (auto x : xs)
+    result += (result.size() > 1 ? "," : "") + std::to_string(x);
+  return result += '}';
+}
+
+// Types, their base types and their elements, as deep as they go.
+result<void>
+load_types(PGconn* conn, std::set<uint32_t> wanted, type_map& types) {
+  while (!wanted.empty()) {
+    auto rows = run(conn, types_sql, {oid_array(wanted)}, "cannot read types");
+    if (!rows)
+      return tl::unexpected{std::move(rows.error())};
+    const auto* r = rows->get();
+    wanted.clear();
+    for (int i = 0; i < PQntuples(r); ++i) {
+      type_row x;
+      x.kind = field(r, i, 1).front();
+      x.base = static_cast<uint32_t>(integer(r, i, 2));
+      x.base_modifier = static_cast<int32_t>(integer(r, i, 3));
+      x.element = static_cast<uint32_t>(integer(r, i, 4));
+      types[static_cast<uint32_t>(integer(r, i, 0))] = x;
+      for (auto next : {x.base, x.element})
+        if (next != 0)
+          wanted.insert(next);
+    }
+    for (const auto& known : types)
+      wanted.erase(known.first);
+  }
+  return {};
+}
+
+value_kind kind_of(uint32_t oid) {
+  switch (oid) {
+    case 16:
+      return value_kind::boolean;
+    case 17:
+      return value_kind::bytea;
+    case 20:
+      return value_kind::int8;
+    case 21:
+      return value_kind::int2;
+    case 23:
+      return value_kind::int4;
+    case 26:
+    case 28:
+    case 29:
+      return value_kind::uint4;
+    case 114:
+    case 3802:
+      return value_kind::json;
+    case 700:
+      return value_kind::float4;
+    case 701:
+      return value_kind::float8;
+    case 1082:
+      return value_kind::date;
+    case 1114:
+      return value_kind::timestamp;
+    case 1184:
+      return value_kind::timestamptz;
+    case 1700:
+      return value_kind::numeric;
+    case 2950:
+      return value_kind::uuid;
+    case 5069:
+      return value_kind::uint8;
+    default:
+      return value_kind::text;
+  }
+}
+
+// Goes down through domains; the innermost modifier counts.
+void resolve_domain(const type_map& types, uint32_t& oid, int32_t& modifier) {
+  for (auto i = types.find(oid);
+       i != types.end() && i->second.kind == 'd' && i->second.base != 0;
+       i = types.find(oid)) {
+    if (i->second.base_modifier >= 0)
+      modifier = i->second.base_modifier;
+    oid = i->second.base;
+  }
+}
+
+column_type resolve(const type_map& types, uint32_t oid, int32_t modifier) {
+  column_type result;
+  result.oid = oid;
+  result.modifier = modifier;
+  resolve_domain(types, oid, modifier);
+  auto i = types.find(oid);
+  if (i != types.end() && i->second.element != 0) {
+    result.array = true;
+    oid = i->second.element;
+    resolve_domain(types, oid, modifier);
+    i = types.find(oid);
+    // A domain over an array as element: its text is its value.
+    if (i != types.end() && i->second.element != 0)
+      return result;
+  }
+  if (i != types.end() && i->second.kind == 'e')
+    result.kind = value_kind::enumeration;
+  else
+    result.kind = kind_of(oid);
+  if (result.kind == value_kind::numeric && modifier >= 4) {
+    result.precision = ((modifier - 4) >> 16) & 0xffff;
+    // Eleven bits with sign: scales may be negative from 15 on.
+    result.scale = (((modifier - 4) & 0x7ff) ^ 1024) - 1024;
+  }
+  return result;
+}
+
+std::vector<uint32_t> numbers(std::string_view text) {
+  std::vector<uint32_t> result;
+  while (!text.empty()) {
+    auto end = std::min(text.find(','), text.size());
+    uint32_t x = 0;
+    std::from_chars(text.data(), text.data() + end, x);
+    result.push_back(x);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return result;
+}
+
+// Key columns by attribute number, for each table of `result`.
+using key_map = std::map<uint32_t, std::vector<uint32_t>>;
+
+void read_columns(const PGresult* r, const type_map& types, const key_map& keys,
+                  std::map<uint32_t, catalogue_table*>& tables) {
+  for (int i = 0; i < PQntuples(r); ++i) {
+    auto oid = static_cast<uint32_t>(integer(r, i, 0));
+    auto number = static_cast<uint32_t>(integer(r, i, 1));
+    column_description x;
+    x.name = field(r, i, 2);
+    x.type = resolve(types, static_cast<uint32_t>(integer(r, i, 3)),
+                     static_cast<int32_t>(integer(r, i, 4)));
+    x.type.name = field(r, i, 9);
+    x.nullable = !is_true(r, i, 5);
+    x.toastable = is_true(r, i, 7);
+    x.comment = field(r, i, 8);
+    const auto& key = keys.at(oid);
+    auto place = std::find(key.begin(), key.end(), number);
+    if (place != key.end()) {
+      x.key_position = static_cast<int32_t>(place - key.begin());
+      x.nullable = false;
+    }
+    auto& table = *tables.at(oid);
+    if (is_true(r, i, 6))
+      table.generated.push_back(std::move(x));
+    else
+      table.description.columns.push_back(std::move(x));
+  }
+}
+
+} // namespace
+
+result<std::vector<catalogue_table>>
+read_catalogue(PGconn* conn, const std::string& filter) {
+  auto rows = run(conn, tables_sql(filter), "cannot read the catalogue");
+  if (!rows)
+    return tl::unexpected{std::move(rows.error())};
+  const auto* r = rows->get();
+  std::vector<catalogue_table> result(PQntuples(r));
+  std::map<uint32_t, catalogue_table*> by_oid;
+  key_map keys;
+  std::set<uint32_t> oids;
+  for (int i = 0; i < PQntuples(r); ++i) {
+    auto& x = result[i];
+    auto& d = x.description;
+    d.oid = static_cast<uint32_t>(integer(r, i, 0));
+    d.schema = field(r, i, 1);
+    d.name = field(r, i, 2);
+    x.kind = field(r, i, 3).front();
+    x.persistence = field(r, i, 4).front();
+    d.full_old_rows = field(r, i, 5) == "f";
+    d.comment = field(r, i, 6);
+    auto key = numbers(field(r, i, 7));
+    if (!key.empty())
+      d.identity = table_identity::key;
+    else
+      d.identity = d.full_old_rows ? table_identity::full_row
+                                   : table_identity::append_only;
+    x.key_size = key.size();
+    x.ancestors = numbers(field(r, i, 8));
+    x.deferrable_key = is_true(r, i, 9);
+    x.partition_without_identity = is_true(r, i, 10);
+    x.row_security = is_true(r, i, 11);
+    x.readable = is_true(r, i, 12);
+    x.owned = is_true(r, i, 13);
+    by_oid[d.oid] = &x;
+    keys[d.oid] = std::move(key);
+    oids.insert(d.oid);
+  }
+  auto columns
+    = run(conn, columns_sql, {oid_array(oids)}, "cannot read columns");
+  if (!columns)
+    return tl::unexpected{std::move(columns.error())};
+  std::set<uint32_t> type_oids;
+  for (int i = 0; i < PQntuples(columns->get()); ++i)
+    type_oids.insert(static_cast<uint32_t>(integer(columns->get(), i, 3)));
+  type_map types;
+  if (auto done = load_types(conn, std::move(type_oids), types); !done)
+    return tl::unexpected{std::move(done.error())};
+  read_columns(columns->get(), types, keys, by_oid);
+  return result;
+}
+
+result<table_description_ptr>
+describe_as(const catalogue_table& now, const relation& then) {
+  auto table = now.description;
+  table.schema = then.schema;
+  table.name = then.name;
+  table.columns.clear();
+  auto subject = table.full_name();
+  auto by_name = [](const auto& xs, const std::string& name) {
+    return std::find_if(xs.begin(), xs.end(),
+                        [&](const auto& x) { return x.name == name; });
+  };
+  for (const auto& x : then.columns) {
+    auto i = by_name(now.description.columns, x.name);
+    if (i == now.description.columns.end()) {
+      i = by_name(now.generated, x.name);
+      if (i == now.generated.end())
+        return fail(ec::table_unsuitable,
+                    subject + ": column \"" + x.name
+                      + "\" of the stream is not in the catalogue any more; "
+                        "the table has to be taken again");
+    }
+    if (i->type.oid != x.type || i->type.modifier != x.modifier)
+      return fail(ec::table_unsuitable,
+                  subject + ": column \"" + x.name + "\" is " + i->type.name
+                    + " now and was another type; the table has to be taken "
+                      "again");
+    table.columns.push_back(*i);
+  }
+  if (!fits(then, table) || table.key_columns().size() != now.key_size)
+    return fail(ec::table_unsuitable,
+                subject
+                  + ": its key or replica identity is not what the "
+                    "stream has; the table has to be taken again");
+  return std::make_shared<const table_description>(std::move(table));
+}
+
+} // namespace millrace::postgres

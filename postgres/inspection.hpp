@@ -1,0 +1,87 @@
+#pragma once
+
+#include "postgres/catalogue.hpp"
+#include "postgres/source_admin.hpp"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace millrace::postgres {
+
+/// A publication as it is now.
+struct publication_state {
+  std::string name;
+  bool exists = false;
+  bool all_tables = false;
+  bool inserts = false;
+  bool updates = false;
+  bool deletes = false;
+  bool truncates = false;
+  bool owned = false;
+
+  /// What it publishes, by OID; the columns it names (15+, else empty).
+  std::map<uint32_t, std::vector<std::string>> members;
+
+  /// Tables that it lists, whether or not something of them is published.
+  std::set<uint32_t> listed;
+};
+
+struct slot_row {
+  bool exists = false;
+  std::string plugin;
+  std::string database;
+  std::string active_pid;
+  std::string wal_status;
+  lsn confirmed;
+  uint64_t lag = 0;
+};
+
+/// Everything about the source that set-up depends on.
+struct inspection {
+  int version = 0;
+  bool in_recovery = false;
+  bool may_create = false;
+  std::string role;
+  std::string database;
+  std::string wal_level;
+  int64_t slots_used = 0;
+  int64_t slots_max = 0;
+  publication_state main;
+  publication_state inserts;
+  slot_row slot;
+  std::vector<catalogue_table> tables;
+
+  /// Of `tables`: what the configuration asks for and can be followed.
+  std::vector<const catalogue_table*> candidates;
+
+  std::vector<std::string> missing;
+  std::vector<problem> problems;
+
+  /// Statements that would make the publications complete.
+  std::vector<std::string> statements;
+};
+
+/// Looks at everything; changes nothing.
+result<inspection> inspect(PGconn* conn, const source_options& options);
+
+/// Whether the configuration asks for the table or for one that it is part of.
+bool is_followed(const source_options& options, const catalogue_table& x,
+                 const std::vector<catalogue_table>& all);
+
+/// Descriptions of the tables that are published and asked for.
+std::vector<table_description_ptr>
+followed(const inspection& x, const source_options& options);
+
+/// Whether updates and deletes of the table can be published: whether they
+/// would not be refused by the server.
+bool has_identity(const catalogue_table& x);
+
+/// The slot as it is now.
+result<slot_row> read_slot(PGconn* conn, const std::string& name);
+
+/// Finds what is wrong and what is to be done; part of `inspect`.
+void find_problems(const source_options& options, inspection& x);
+
+} // namespace millrace::postgres

@@ -1,0 +1,332 @@
+#include "postgres/inspection.hpp"
+#include "postgres/patterns.hpp"
+
+#include <algorithm>
+
+namespace millrace::postgres {
+
+namespace {
+
+/// Finds what is wrong, in the order in which a user would mend it.
+class finder {
+public:
+  finder(const source_options& options, inspection& x)
+    : options_(options), x_(x) {
+    // nop
+  }
+
+  void run() {
+    if (!server())
+      return;
+    slot();
+    for (const auto& table : x_.tables)
+      left_out(table);
+    for (const auto* table : x_.candidates)
+      candidate(*table);
+    main_publication();
+    inserts_publication();
+  }
+
+private:
+  void add(std::string subject, std::string text, std::string remedy,
+           bool warning = false, ec code = ec::source_unsuitable) {
+    x_.problems.push_back(
+      {code, std::move(subject), std::move(text), std::move(remedy), warning});
+  }
+
+  bool server() {
+    if (x_.version < 140000) {
+      add("server",
+          "PostgreSQL " + std::to_string(x_.version / 10000) + " is too old",
+          "PostgreSQL 14 or later is needed");
+      return false;
+    }
+    if (x_.in_recovery) {
+      add("server", "it is a standby",
+          "connect to the primary (target_session_attrs=read-write in "
+          "source.uri)");
+      return false;
+    }
+    if (x_.wal_level != "logical")
+      add("wal_level", "it is '" + x_.wal_level + "', not 'logical'",
+          "ALTER SYSTEM SET wal_level = 'logical', then restart the server");
+    return true;
+  }
+
+  void slot() {
+    const auto& s = x_.slot;
+    auto subject = "slot \"" + options_.slot + "\"";
+    auto drop
+      = "SELECT pg_drop_replication_slot(" + quote_text(options_.slot) + ")";
+    if (!s.exists) {
+      if (x_.slots_used >= x_.slots_max)
+        add("max_replication_slots",
+            "all " + std::to_string(x_.slots_max)
+              + " replication slots are in use",
+            "drop one that is not needed (see pg_replication_slots), or raise "
+            "max_replication_slots and restart the server");
+      return;
+    }
+    if (s.plugin != "pgoutput")
+      add(subject,
+          s.plugin.empty() ? "it is a physical slot"
+                           : "it is a slot of plugin \"" + s.plugin + "\"",
+          "millrace needs pgoutput: give it a slot of its own (source.slot)",
+          false, ec::slot_lost);
+    else if (s.database != x_.database)
+      add(subject, "it belongs to database \"" + s.database + "\"",
+          "give millrace a slot of its own (source.slot)");
+    else if (s.wal_status == "lost")
+      add(subject,
+          "it was invalidated: the WAL it needs is gone, changes are "
+          "lost",
+          drop
+            + ", then start with a new slot and take the tables again; a "
+              "larger max_slot_wal_keep_size avoids it",
+          false, ec::slot_lost);
+    else if (!s.active_pid.empty())
+      add(subject, "it is in use by process " + s.active_pid,
+          "another node may be running: stop it, or name another slot", false,
+          ec::slot_busy);
+    if (s.wal_status == "unreserved")
+      add(subject, "the WAL it needs may be removed at any time",
+          "let millrace catch up, or raise max_slot_wal_keep_size", true);
+  }
+
+  /// What is asked for and cannot be followed at all.
+  void left_out(const catalogue_table& table) {
+    const auto& d = table.description;
+    if (!is_wanted(options_, d.schema, d.name))
+      return;
+    auto named = is_named(options_, d.schema, d.name);
+    const char* what = nullptr;
+    if (table.kind == 'f')
+      what = "it is a foreign table, whose changes are not in the log";
+    else if (table.persistence == 'u')
+      what = "it is unlogged, so its changes are not in the log";
+    else if (named && (table.kind == 'v' || table.kind == 'm'))
+      what = "it is a view, whose changes are not in the log";
+    if (what != nullptr)
+      add(d.full_name(), std::string{what} + ": left out",
+          table.persistence == 'u'
+            ? "ALTER TABLE " + quote_name(d.schema, d.name) + " SET LOGGED"
+            : "follow the tables behind it, or exclude it (source.exclude)",
+          true);
+  }
+
+  void candidate(const catalogue_table& table) {
+    const auto& d = table.description;
+    auto subject = d.full_name();
+    auto quoted = quote_name(d.schema, d.name);
+    auto role = quote_name(x_.role);
+    if (!table.readable)
+      add(subject, "role " + x_.role + " may not read it",
+          "GRANT USAGE ON SCHEMA " + quote_name(d.schema) + " TO " + role
+            + "; GRANT SELECT ON " + quoted + " TO " + role,
+          false, ec::source_refused);
+    if (table.row_security)
+      add(subject,
+          "row-level security hides rows from role " + x_.role
+            + " that the change stream would bring",
+          "ALTER ROLE " + role + " BYPASSRLS");
+    if (d.columns.empty())
+      add(subject, "it has no column that the change stream carries",
+          "exclude it (source.exclude)");
+    if (!table.generated.empty()) {
+      std::string names;
+      auto in_key = false;
+      for (const auto& column : table.generated) {
+        names += (names.empty() ? "" : ", ") + column.name;
+        in_key = in_key || column.key_position >= 0;
+      }
+      if (in_key)
+        add(subject,
+            "its key has a generated column (" + names
+              + "), which the change stream does not carry",
+            "ALTER TABLE " + quoted
+              + " REPLICA IDENTITY USING INDEX another_unique_index, or "
+                "exclude it (source.exclude)");
+      else
+        add(subject,
+            "generated columns are not in the change stream: left out (" + names
+              + ")",
+            "compute them in the target, by a view or a MATERIALIZED column",
+            true);
+    }
+    if (!has_identity(table))
+      add(subject,
+          std::string{table.deferrable_key ? "its primary key is deferrable, "
+                                             "which is no identity"
+                      : table.partition_without_identity
+                        ? "a partition of it has no key"
+                        : "it has no key"}
+            + ": inserts only; updates and deletes will be missing",
+          "ALTER TABLE " + quoted
+            + (table.deferrable_key ? " REPLICA IDENTITY FULL"
+                                    : " ADD PRIMARY KEY (...), or ALTER TABLE "
+                                        + quoted + " REPLICA IDENTITY FULL"),
+          true);
+  }
+
+  static std::string list(const std::vector<const catalogue_table*>& tables) {
+    std::string result;
+    for (const auto* x : tables) {
+      result += result.empty() ? "" : ", ";
+      // Of a partitioned table all is meant anyway.
+      if (x->kind == 'r')
+        result += "ONLY ";
+      result += quote_name(x->description.schema, x->description.name);
+    }
+    return result;
+  }
+
+  static bool covers(const publication_state& p, const catalogue_table& x) {
+    auto has = [&](auto oid) {
+      return p.members.count(oid) != 0 || p.listed.count(oid) != 0;
+    };
+    return p.all_tables || has(x.description.oid)
+           || std::any_of(x.ancestors.begin(), x.ancestors.end(), has);
+  }
+
+  /// Candidates with or without identity that neither publication has.
+  std::vector<const catalogue_table*> uncovered(bool identity) const {
+    std::vector<const catalogue_table*> result;
+    for (const auto* table : x_.candidates)
+      if (has_identity(*table) == identity && !covers(x_.main, *table)
+          && (identity || !covers(x_.inserts, *table)))
+        result.push_back(table);
+    return result;
+  }
+
+  static bool all_owned(const std::vector<const catalogue_table*>& tables) {
+    return std::all_of(tables.begin(), tables.end(),
+                       [](const auto* x) { return x->owned; });
+  }
+
+  static std::string create(const std::string& name,
+                            const std::vector<const catalogue_table*>& tables,
+                            const char* publish) {
+    return "CREATE PUBLICATION " + quote_name(name)
+           + (tables.empty() ? "" : " FOR TABLE " + list(tables))
+           + " WITH (publish = '" + publish
+           + "', publish_via_partition_root = true)";
+  }
+
+  /// Adds the tables, or says who can.
+  void extend(const publication_state& p,
+              const std::vector<const catalogue_table*>& tables) {
+    for (const auto* table : tables) {
+      const auto& d = table->description;
+      auto sql = "ALTER PUBLICATION " + quote_name(p.name) + " ADD TABLE "
+                 + list({table});
+      if (p.owned && table->owned)
+        x_.statements.push_back(std::move(sql));
+      else
+        add(d.full_name(),
+            "publication \"" + p.name + "\" does not have it, and role "
+              + x_.role + " may not add it: not followed",
+            "as owner of both: " + sql, !is_named(options_, d.schema, d.name));
+    }
+  }
+
+  void main_publication() {
+    constexpr const char* all = "insert, update, delete, truncate";
+    const auto& p = x_.main;
+    auto subject = "publication \"" + options_.publication + "\"";
+    auto tables = uncovered(true);
+    if (!p.exists) {
+      auto sql = create(options_.publication, tables, all);
+      if (x_.slot.exists && x_.slot.plugin == "pgoutput")
+        add(subject,
+            "it does not exist, but slot \"" + options_.slot
+              + "\" does: changes of before cannot be read with a publication "
+                "of now",
+            sql + "; then drop the slot (SELECT pg_drop_replication_slot("
+              + quote_text(options_.slot)
+              + ")), start with a new one and take the tables again");
+      else if (!x_.may_create || !all_owned(tables))
+        add(subject,
+            "it does not exist, and role " + x_.role + " may not create it",
+            "as a superuser, or as owner of the tables: " + sql, false,
+            ec::source_refused);
+      else
+        x_.statements.push_back(std::move(sql));
+      return;
+    }
+    if (!p.inserts || !p.updates || !p.deletes || !p.truncates) {
+      std::string lacking;
+      for (auto [has, name] :
+           {std::pair{p.inserts, "inserts"}, std::pair{p.updates, "updates"},
+            std::pair{p.deletes, "deletes"},
+            std::pair{p.truncates, "truncates"}})
+        if (!has)
+          lacking += (lacking.empty() ? "" : ", ") + std::string{name};
+      add(subject, "it does not publish " + lacking,
+          "ALTER PUBLICATION " + quote_name(p.name) + " SET (publish = '" + all
+            + "')",
+          lacking == "truncates");
+    }
+    if (p.updates || p.deletes)
+      refused_writes(p);
+    extend(p, tables);
+  }
+
+  /// PostgreSQL refuses updates and deletes of published tables without
+  /// identity: the application's own.
+  void refused_writes(const publication_state& p) {
+    for (const auto& table : x_.tables) {
+      const auto& d = table.description;
+      if (p.members.count(d.oid) == 0 || has_identity(table))
+        continue;
+      add(
+        d.full_name(),
+        "publication \"" + p.name
+          + "\" publishes its updates and deletes, but it has no identity: "
+            "PostgreSQL refuses the application's UPDATE and DELETE",
+        "ALTER TABLE " + quote_name(d.schema, d.name) + " REPLICA IDENTITY FULL"
+          + (p.all_tables ? std::string{}
+                          : ", or ALTER PUBLICATION " + quote_name(p.name)
+                              + " DROP TABLE " + quote_name(d.schema, d.name)),
+        !is_followed(options_, table, x_.tables));
+    }
+  }
+
+  void inserts_publication() {
+    const auto& p = x_.inserts;
+    auto tables = uncovered(false);
+    if (p.exists) {
+      if (p.updates || p.deletes) {
+        add("publication \"" + p.name + "\"",
+            "it publishes updates or deletes of tables without identity",
+            "ALTER PUBLICATION " + quote_name(p.name)
+              + " SET (publish = 'insert, truncate')");
+        return;
+      }
+      extend(p, tables);
+      return;
+    }
+    // It must be older than the slot: it is made with it, even if it is empty.
+    auto sql = create(p.name, tables, "insert, truncate");
+    if (!x_.slot.exists && x_.may_create && all_owned(tables))
+      x_.statements.push_back(std::move(sql));
+    else if (!tables.empty())
+      add("publication \"" + p.name + "\"",
+          "it does not exist, so tables without key are not followed: "
+            + list(tables),
+          x_.slot.exists ? "give them a key or REPLICA IDENTITY FULL; or " + sql
+                             + ", and start with a new slot"
+                         : "as a superuser, or as owner of the tables: " + sql,
+          true);
+  }
+
+  const source_options& options_;
+  inspection& x_;
+};
+
+} // namespace
+
+void find_problems(const source_options& options, inspection& x) {
+  finder{options, x}.run();
+}
+
+} // namespace millrace::postgres

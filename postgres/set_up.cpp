@@ -1,0 +1,242 @@
+#include "postgres/admin_impl.hpp"
+#include "postgres/inspection.hpp"
+
+#include <algorithm>
+
+namespace millrace::postgres {
+
+namespace {
+
+// IDENTIFY_SYSTEM wants a replication connection, and shows on the way whether
+// we may have one and whether one is free.
+result<source_identity> identify(const source_options& options) {
+  auto conn = connect(options, session_kind::replication);
+  if (!conn)
+    return tl::unexpected{std::move(conn.error())};
+  auto rows = run(conn->get(), "IDENTIFY_SYSTEM", "cannot identify the server");
+  if (!rows)
+    return tl::unexpected{std::move(rows.error())};
+  const auto* r = rows->get();
+  source_identity result;
+  result.system_identifier = field(r, 0, 0);
+  result.timeline = static_cast<uint32_t>(integer(r, 0, 1));
+  result.position = parse_lsn(field(r, 0, 2)).value_or(lsn{});
+  result.database = field(r, 0, 3);
+  result.server_version = PQserverVersion(conn->get());
+  return result;
+}
+
+std::string create_slot_sql(const std::string& slot) {
+  return "SELECT lsn FROM pg_create_logical_replication_slot("
+         + quote_text(slot) + ", 'pgoutput')";
+}
+
+// Creating a slot waits for all transactions that write; which ones these are
+// is what the user wants to know.
+std::string writers(PGconn* conn) {
+  auto rows = run(conn,
+                  "SELECT string_agg(coalesce('process ' || a.pid,"
+                  " 'prepared transaction ' || p.gid), ', ')"
+                  " FROM pg_snapshot_xip(pg_current_snapshot()) x"
+                  " LEFT JOIN pg_stat_activity a"
+                  " ON a.backend_xid = x::text::bigint::text::xid"
+                  " LEFT JOIN pg_prepared_xacts p"
+                  " ON p.transaction = x::text::bigint::text::xid",
+                  "cannot look at transactions");
+  return rows && PQgetisnull(rows->get(), 0, 0) == 0
+           ? std::string{field(rows->get(), 0, 0)}
+           : "unknown";
+}
+
+result<lsn> create_slot(PGconn* conn, const std::string& slot) {
+  auto what = "cannot create slot \"" + slot + "\"";
+  // Bounded, so that the wait can be seen; the next try goes on waiting.
+  if (auto set = run(conn, "SET statement_timeout = '20s'", what); !set)
+    return tl::unexpected{std::move(set.error())};
+  rows_ptr rows{PQexec(conn, create_slot_sql(slot).c_str())};
+  std::string code{sqlstate(rows.get())};
+  auto good = PQresultStatus(rows.get()) == PGRES_TUPLES_OK;
+  auto problem = good ? failure{} : server_failure(conn, rows.get(), what);
+  run(conn, "SET statement_timeout = 0", what);
+  if (good)
+    return parse_lsn(field(rows.get(), 0, 0)).value_or(lsn{});
+  if (code == "57014")
+    problem = {ec::source_failed,
+               what + " yet: it waits for transactions that were running: "
+                 + writers(conn)};
+  else if (code == "42602")
+    problem.code = ec::invalid_configuration;
+  else if (code == "42710")
+    problem.code = ec::source_failed; // somebody else was faster
+  else if (code == "53400")
+    problem.text += "; raise max_replication_slots or drop a slot";
+  else if (code == "55000")
+    problem.code = ec::source_unsuitable; // wal_level
+  return tl::unexpected{std::move(problem)};
+}
+
+result<void> run_all(PGconn* conn, const std::vector<std::string>& statements) {
+  if (statements.empty())
+    return {};
+  // ADD TABLE waits for maintenance of the table; others must not wait for us.
+  auto begun = run(conn, "BEGIN; SET LOCAL lock_timeout = '10s'",
+                   "cannot begin a transaction");
+  if (!begun)
+    return tl::unexpected{std::move(begun.error())};
+  for (const auto& sql : statements) {
+    auto done = run(conn, sql, "cannot run " + sql);
+    if (!done) {
+      run(conn, "ROLLBACK", "");
+      return tl::unexpected{std::move(done.error())};
+    }
+  }
+  auto done = run(conn, "COMMIT", "cannot commit the publications");
+  if (!done)
+    return tl::unexpected{std::move(done.error())};
+  return {};
+}
+
+result<void> refuse(const std::vector<problem>& problems) {
+  failure all;
+  for (const auto& x : problems) {
+    // Whether a slot is free shows when replication starts.
+    if (x.warning || x.code == ec::slot_busy)
+      continue;
+    if (all.code == ec::none)
+      all.code = x.code;
+    all.text += (all.text.empty() ? "" : " | ") + x.subject + ": " + x.text
+                + "; " + x.remedy;
+  }
+  if (all.code != ec::none)
+    return tl::unexpected{std::move(all)};
+  return {};
+}
+
+} // namespace
+
+result<source_survey> source_admin::survey() {
+  const auto& options = impl_->options_;
+  auto conn = impl_->session();
+  if (!conn)
+    return tl::unexpected{std::move(conn.error())};
+  auto seen = inspect(*conn, options);
+  if (!seen)
+    return tl::unexpected{std::move(seen.error())};
+  source_survey result;
+  result.problems = std::move(seen->problems);
+  auto identity = identify(options);
+  if (identity) {
+    result.identity = std::move(*identity);
+  } else {
+    result.identity.database = seen->database;
+    result.identity.server_version = seen->version;
+    result.problems.push_back({identity.error().code, "replication connection",
+                               identity.error().text,
+                               "the role needs REPLICATION, pg_hba.conf must "
+                               "let it in, and max_wal_senders must be large "
+                               "enough"});
+  }
+  // What set-up would follow, whether or not it is published already.
+  for (const auto* x : seen->candidates)
+    result.tables.push_back(
+      std::make_shared<const table_description>(x->description));
+  result.missing = std::move(seen->missing);
+  result.plan = std::move(seen->statements);
+  if (!seen->slot.exists)
+    result.plan.push_back(create_slot_sql(options.slot));
+  result.slot_exists = seen->slot.exists;
+  result.slot_confirmed = seen->slot.confirmed;
+  result.slot_lag = seen->slot.lag;
+  return result;
+}
+
+result<source_start> source_admin::set_up(bool may_create_slot) {
+  const auto& options = impl_->options_;
+  auto conn = impl_->session();
+  if (!conn)
+    return tl::unexpected{std::move(conn.error())};
+  auto seen = inspect(*conn, options);
+  if (!seen)
+    return tl::unexpected{std::move(seen.error())};
+  if (!seen->slot.exists && !may_create_slot)
+    return fail(ec::slot_lost,
+                "slot \"" + options.slot
+                  + "\" does not exist any more: changes since it was dropped "
+                    "are lost; start with a new slot and take the tables "
+                    "again");
+  if (auto good = refuse(seen->problems); !good)
+    return tl::unexpected{std::move(good.error())};
+  source_start result;
+  auto identity = identify(options);
+  if (!identity)
+    return tl::unexpected{std::move(identity.error())};
+  result.identity = std::move(*identity);
+  if (auto done = run_all(*conn, seen->statements); !done)
+    return tl::unexpected{std::move(done.error())};
+  result.notes = seen->statements;
+  // The slot after the publications: what it decodes must know them.
+  if (seen->slot.exists) {
+    result.start = seen->slot.confirmed;
+  } else {
+    auto position = create_slot(*conn, options.slot);
+    if (!position)
+      return tl::unexpected{std::move(position.error())};
+    result.start = *position;
+    result.slot_created = true;
+    result.notes.push_back(create_slot_sql(options.slot) + ": "
+                           + to_string(*position));
+  }
+  auto after = inspect(*conn, options);
+  if (!after)
+    return tl::unexpected{std::move(after.error())};
+  result.tables = followed(*after, options);
+  result.missing = std::move(after->missing);
+  for (const auto* x : {&after->main, &after->inserts})
+    if (x->exists)
+      result.publications.push_back(x->name);
+  return result;
+}
+
+result<std::optional<lsn>> source_admin::end_of_timeline(uint32_t timeline) {
+  const auto& options = impl_->options_;
+  auto conn = connect(options, session_kind::replication);
+  if (!conn)
+    return tl::unexpected{std::move(conn.error())};
+  auto who = run(conn->get(), "IDENTIFY_SYSTEM", "cannot identify the server");
+  if (!who)
+    return tl::unexpected{std::move(who.error())};
+  auto current = static_cast<uint32_t>(integer(who->get(), 0, 1));
+  if (current == timeline)
+    return std::optional<lsn>{};
+  auto unrelated = [&] {
+    return fail(ec::source_changed,
+                "the server's timeline " + std::to_string(current)
+                  + " does not come from timeline " + std::to_string(timeline)
+                  + ", which the target was filled from");
+  };
+  if (current < timeline)
+    return unrelated();
+  auto history
+    = run(conn->get(), "TIMELINE_HISTORY " + std::to_string(current),
+          "cannot read the history of timeline " + std::to_string(current));
+  if (!history)
+    return tl::unexpected{std::move(history.error())};
+  // One line a timeline: number, where it ended, why.
+  auto text = field(history->get(), 0, 1);
+  while (!text.empty()) {
+    auto end = std::min(text.find('\n'), text.size());
+    auto line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    auto tab = line.find('\t');
+    if (tab == std::string_view::npos
+        || line.substr(0, tab) != std::to_string(timeline))
+      continue;
+    auto rest = line.substr(tab + 1);
+    auto position = parse_lsn(rest.substr(0, rest.find('\t')));
+    if (position)
+      return position;
+  }
+  return unrelated();
+}
+
+} // namespace millrace::postgres

@@ -1,0 +1,108 @@
+#include "postgres/source_admin.hpp"
+
+#include "postgres/admin_impl.hpp"
+#include "postgres/inspection.hpp"
+
+#include <algorithm>
+
+namespace millrace::postgres {
+
+result<PGconn*> source_admin::impl::session() {
+  // A command that failed half way may have left a transaction open.
+  if (conn_ != nullptr
+      && (PQstatus(conn_.get()) != CONNECTION_OK
+          || PQtransactionStatus(conn_.get()) != PQTRANS_IDLE))
+    conn_.reset();
+  if (conn_ == nullptr) {
+    auto fresh = connect(options_, session_kind::ordinary);
+    if (!fresh)
+      return tl::unexpected{std::move(fresh.error())};
+    conn_ = std::move(*fresh);
+  }
+  return conn_.get();
+}
+
+result<rows_ptr> source_admin::impl::ask(const std::string& sql,
+                                         const std::vector<std::string>& params,
+                                         std::string_view what) {
+  // A connection may have died while nobody used it: such a command is asked
+  // a second time, on a new one.
+  auto had_one = conn_ != nullptr;
+  for (;;) {
+    auto conn = session();
+    if (!conn)
+      return tl::unexpected{std::move(conn.error())};
+    auto rows = run(*conn, sql, params, what);
+    if (rows || !had_one || PQstatus(*conn) == CONNECTION_OK)
+      return rows;
+    had_one = false;
+  }
+}
+
+source_admin::source_admin(source_options options)
+  : impl_(std::make_unique<impl>(std::move(options))) {
+  // nop
+}
+
+source_admin::~source_admin() {
+  // nop
+}
+
+result<table_description_ptr> source_admin::describe(const relation& x) {
+  auto conn = impl_->session();
+  if (!conn)
+    return tl::unexpected{std::move(conn.error())};
+  auto oid = std::to_string(x.oid);
+  auto tables = read_catalogue(*conn, "c.oid = " + oid
+                                        + " OR c.oid IN (SELECT a.relid FROM "
+                                          "pg_partition_ancestors("
+                                        + oid + ") a)");
+  if (!tables)
+    return tl::unexpected{std::move(tables.error())};
+  auto i = std::find_if(tables->begin(), tables->end(), [&](const auto& t) {
+    return t.description.oid == x.oid;
+  });
+  catalogue_table gone;
+  gone.description.schema = x.schema;
+  gone.description.name = x.name;
+  if (!is_followed(impl_->options_, i != tables->end() ? *i : gone, *tables))
+    return table_description_ptr{};
+  if (i == tables->end())
+    return fail(ec::table_unsuitable,
+                x.schema + "." + x.name
+                  + ": it has been dropped since the stream named it");
+  return describe_as(*i, x);
+}
+
+result<std::vector<table_description_ptr>> source_admin::tables() {
+  auto conn = impl_->session();
+  if (!conn)
+    return tl::unexpected{std::move(conn.error())};
+  auto seen = inspect(*conn, impl_->options_);
+  if (!seen)
+    return tl::unexpected{std::move(seen.error())};
+  return followed(*seen, impl_->options_);
+}
+
+result<lsn> source_admin::current_position() {
+  auto rows = impl_->ask("SELECT pg_current_wal_insert_lsn()", {},
+                         "cannot ask for the end of the log");
+  if (!rows)
+    return tl::unexpected{std::move(rows.error())};
+  return parse_lsn(field(rows->get(), 0, 0)).value_or(lsn{});
+}
+
+result<source_admin::slot_state> source_admin::slot() {
+  auto conn = impl_->session();
+  if (!conn)
+    return tl::unexpected{std::move(conn.error())};
+  const auto& name = impl_->options_.slot;
+  auto row = read_slot(*conn, name);
+  if (!row)
+    return tl::unexpected{std::move(row.error())};
+  if (!row->exists)
+    return fail(ec::slot_lost, "slot \"" + name + "\" does not exist");
+  return slot_state{row->lag, !row->active_pid.empty(), row->wal_status};
+}
+
+} // namespace millrace::postgres
