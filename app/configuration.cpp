@@ -41,8 +41,10 @@ tl::expected<std::string, std::string> read_text(const std::string& path) {
 
 class reader {
 public:
-  reader(const std::string& path, configuration_problems& problems)
-    : folder_(std::filesystem::path{path}.parent_path()), problems_(problems) {
+  reader(const std::string& path, secrets what,
+         configuration_problems& problems)
+    : folder_(std::filesystem::path{path}.parent_path()), secrets_(what),
+      problems_(problems) {
     out_.file = path;
   }
 
@@ -139,6 +141,7 @@ private:
     x.read("user", to.user);
     to.password = password(x, "MILLRACE_TARGET_PASSWORD");
     x.read("database", to.database);
+    out_.mapping.database = to.database;
     x.read("ca-file", to.ca_file);
     make_absolute(to.ca_file);
     size_t durability = 0;
@@ -230,6 +233,8 @@ private:
                            + variable);
     std::string path;
     x.read("password-file", path);
+    if (secrets_ == secrets::skip)
+      return {};
     if (auto* value = std::getenv(variable))
       return value;
     if (path.empty()) {
@@ -258,6 +263,7 @@ private:
   }
 
   std::filesystem::path folder_;
+  secrets secrets_;
   configuration_problems& problems_;
   configuration out_;
   std::vector<std::string> known_;
@@ -308,15 +314,16 @@ void check_completeness(const config_entries& entries, const caf::settings& xs,
 } // namespace
 
 tl::expected<configuration, configuration_problems>
-read_configuration(const std::string& path) {
+read_configuration(const std::string& path, secrets what) {
   auto text = read_text(path);
   if (!text)
     return tl::unexpected{configuration_problems{path + ": " + text.error()}};
-  return parse_configuration(*text, path);
+  return parse_configuration(*text, path, what);
 }
 
 tl::expected<configuration, configuration_problems>
-parse_configuration(std::string_view text, const std::string& path) {
+parse_configuration(std::string_view text, const std::string& path,
+                    secrets what) {
   configuration_problems problems;
   configuration result;
   std::istringstream in{std::string{text}};
@@ -328,7 +335,7 @@ parse_configuration(std::string_view text, const std::string& path) {
     problems = entries.problems;
     if (problems.empty())
       check_completeness(entries, *parsed, problems);
-    result = reader{path, problems}.run(*parsed);
+    result = reader{path, what, problems}.run(*parsed);
     check_rules(result, problems);
   }
   if (problems.empty())

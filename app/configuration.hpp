@@ -94,17 +94,22 @@ struct configuration {
 /// Every problem of a file, each `section.entry: expected ..., got ...`.
 using configuration_problems = std::vector<std::string>;
 
+/// Whether password files are read; `millrace status` needs no password, and
+/// whoever calls it may not be allowed to.
+enum class secrets : uint8_t { read, skip };
+
 /// Reads a file. Relative paths in it start at its folder. Passwords come from
 /// the files that it names, or from MILLRACE_SOURCE_PASSWORD and
 /// MILLRACE_TARGET_PASSWORD, which go first. Problems begin with the file's
 /// name. Never throws.
 tl::expected<configuration, configuration_problems>
-read_configuration(const std::string& path);
+read_configuration(const std::string& path, secrets what = secrets::read);
 
 /// The same from a text; `path` is only what problems name and what relative
 /// paths start at.
 tl::expected<configuration, configuration_problems>
-parse_configuration(std::string_view text, const std::string& path);
+parse_configuration(std::string_view text, const std::string& path,
+                    secrets what = secrets::read);
 
 /// Hands the section [scheduler] to CAF.
 void apply(const scheduler_options& x, caf::actor_system_config& cfg);

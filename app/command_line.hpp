@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <tl/expected.hpp>
+
+namespace millrace {
+
+/// What the program is asked to do.
+enum class command : uint8_t { help, version, run, check, status, olap };
+
+/// @relates command
+const char* to_string(command x);
+
+/// A command with its arguments.
+struct command_line {
+  command what = command::help;
+
+  /// Of `help`: the command to explain; `help` itself for all.
+  command about = command::help;
+
+  /// Of run, check, status.
+  std::string config_file;
+
+  /// Of status.
+  bool json = false;
+
+  /// Of olap: everything behind its name.
+  std::vector<std::string> rest;
+};
+
+/// Reads the arguments without the program's name. An error is one line for
+/// the user.
+tl::expected<command_line, std::string>
+parse_command_line(const std::vector<std::string>& args);
+
+/// Help for a command, or for all of it.
+std::string help_text(command about);
+
+} // namespace millrace

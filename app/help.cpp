@@ -1,0 +1,84 @@
+#include "app/command_line.hpp"
+
+namespace millrace {
+
+namespace {
+
+constexpr const char* overview
+  = R"__(millrace keeps ClickHouse tables equal to the tables of a live PostgreSQL database.
+
+usage: millrace COMMAND [OPTIONS]
+
+  run    --config-file FILE   follows the source until SIGINT or SIGTERM
+  check  --config-file FILE   says what is ready, what run would do, and what is
+                              wrong; changes nothing
+  status --config-file FILE   shows what a running node does
+  olap   --data-dir DIR       serves an embedded ClickHouse over HTTP
+
+  millrace COMMAND --help     explains a command
+  millrace --version          prints the version
+
+Start from conf/millrace.conf, which explains every entry; then run check.
+)__";
+
+constexpr const char* run_help = R"__(usage: millrace run --config-file FILE
+
+Follows the source into the target until SIGINT or SIGTERM; then writes what it
+has read, confirms it, and stops within 10 seconds. A server that is away is
+waited for. SIGHUP opens the log file again.
+
+  --config-file FILE, -c FILE   the configuration; conf/millrace.conf explains it
+
+environment
+  MILLRACE_SOURCE_PASSWORD      PostgreSQL password, before source.password-file
+  MILLRACE_TARGET_PASSWORD      ClickHouse password, before target.password-file
+
+exit code   0 stopped; 1 failed for good, the message says why; 2 bad
+            configuration or arguments
+)__";
+
+constexpr const char* check_help = R"__(usage: millrace check --config-file FILE
+
+Checks the configuration, the servers' versions, settings and privileges, and
+every table, type and name. Prints what run would do, and every problem with its
+remedy. Changes nothing.
+
+  --config-file FILE, -c FILE   the configuration; conf/millrace.conf explains it
+
+environment
+  MILLRACE_SOURCE_PASSWORD      PostgreSQL password, before source.password-file
+  MILLRACE_TARGET_PASSWORD      ClickHouse password, before target.password-file
+
+exit code   0 ready; 1 problems; 2 bad configuration or arguments
+)__";
+
+constexpr const char* status_help
+  = R"__(usage: millrace status --config-file FILE [--json]
+
+Asks the running node, at http.listen of the configuration, what it does: state,
+position and lag, and each table's.
+
+  --config-file FILE, -c FILE   the configuration of the running node
+  --json                        the whole answer, as one JSON object
+
+exit code   0 healthy: it follows, lags less than limits.ready-lag, and no table
+            is quarantined; 1 not, or no answer; 2 bad configuration or
+            arguments
+)__";
+
+} // namespace
+
+std::string help_text(command about) {
+  switch (about) {
+    case command::run:
+      return run_help;
+    case command::check:
+      return check_help;
+    case command::status:
+      return status_help;
+    default:
+      return overview;
+  }
+}
+
+} // namespace millrace

@@ -1,0 +1,9 @@
+#include "app/version.hpp"
+
+namespace millrace {
+
+const char* version_text() {
+  return MILLRACE_VERSION;
+}
+
+} // namespace millrace
