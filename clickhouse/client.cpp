@@ -2,6 +2,7 @@
 
 #include "clickhouse/names.hpp"
 #include "clickhouse/server_error.hpp"
+#include "clickhouse/settings.hpp"
 #include "clickhouse/upload.hpp"
 
 #include <algorithm>
@@ -19,26 +20,6 @@ using clock = std::chrono::steady_clock;
 
 /// How long a wait for the network may take before `stop` is looked at.
 constexpr int wait_ms = 50;
-
-/// Settings of every insert, whatever the user's profile says. All of them are
-/// known to ClickHouse 23.2.
-const parameters insert_settings{
-  // The answer means that the rows are in the table.
-  {"async_insert", "0"},
-  {"wait_end_of_query", "1"},
-  {"send_progress_in_http_headers", "0"},
-  {"timeout_overflow_mode", "throw"},
-  // Equal blocks are different changes.
-  {"insert_deduplicate", "0"},
-  // A null is never a default.
-  {"input_format_null_as_default", "0"},
-  {"insert_null_as_default", "0"},
-  // One insert is one part, of the rows that were sent.
-  {"optimize_on_insert", "0"},
-  {"min_insert_block_size_rows", "1048576"},
-  {"min_insert_block_size_bytes", "268435456"},
-  {"max_partitions_per_insert_block", "0"},
-};
 
 struct url_parts {
   bool good = false;
@@ -454,6 +435,11 @@ result<std::string> client::query(std::string_view sql, const parameters& xs,
   x.body = &body;
   x.query_id = how.query_id;
   x.patient = how.patient;
+  auto has_wait = std::any_of(xs.begin(), xs.end(), [](auto& y) {
+    return y.first == "wait_end_of_query";
+  });
+  if (has_wait)
+    return impl_->run(x, xs, {});
   return impl_->run(x, {{"wait_end_of_query", "1"}}, xs);
 }
 
@@ -470,7 +456,7 @@ client::insert(std::string_view statement, std::string_view query_id,
   parameters more;
   if (options().engine.substr(0, 10) == "Replicated")
     more.emplace_back("insert_quorum", "auto");
-  auto out = impl_->run(x, insert_settings, more);
+  auto out = impl_->run(x, insert_settings(), more);
   if (!out)
     return tl::unexpected(std::move(out.error()));
   return {};

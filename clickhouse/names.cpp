@@ -1,17 +1,6 @@
 #include "clickhouse/names.hpp"
 
-#include <algorithm>
-
 namespace millrace::clickhouse {
-
-namespace {
-
-bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-         || (c >= '0' && c <= '9') || c == '_';
-}
-
-} // namespace
 
 std::string quote_name(std::string_view name) {
   std::string out;
@@ -53,19 +42,6 @@ std::string quote_literal(std::string_view text) {
   escape_literal(out, text);
   out += '\'';
   return out;
-}
-
-size_t escaped_size(std::string_view name) {
-  auto words = std::count_if(name.begin(), name.end(), is_word);
-  return 3 * name.size() - 2 * static_cast<size_t>(words);
-}
-
-size_t max_table_name(std::string_view database) {
-  // A dropped table's metadata file, `db.table.UUID.sql`, must stay below the
-  // file system's 255 bytes.
-  constexpr size_t most = 213;
-  auto used = escaped_size(database);
-  return used < most ? most - used : 0;
 }
 
 std::string one_line(std::string_view text, size_t limit) {

@@ -179,7 +179,17 @@ server_error parse_error(std::string_view body, int header_code) {
       text.remove_prefix(prefix.size());
   if (auto at = text.rfind(" (version "); at != std::string_view::npos)
     text = text.substr(0, at);
-  out.text = one_line(text);
+  // What follows quotes the statement, which may hold row values.
+  std::string name;
+  if (auto at = text.find("n scope "); at != std::string_view::npos) {
+    if (auto mark = text.rfind(" (");
+        mark != std::string_view::npos && mark > at && text.back() == ')')
+      name = text.substr(mark);
+    text = text.substr(0, at - 1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == ':'))
+      text.remove_suffix(1);
+  }
+  out.text = one_line(text) + name;
   return out;
 }
 

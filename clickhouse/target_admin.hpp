@@ -82,8 +82,10 @@ public:
   /// Highest commit LSN that the given target table holds; 0 when empty.
   result<lsn> highest_version(const target_table& x);
 
-private:
+  /// Of the source files of this class.
   struct impl;
+
+private:
   std::unique_ptr<impl> impl_;
 };
 

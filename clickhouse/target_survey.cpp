@@ -1,0 +1,285 @@
+#include "clickhouse/ddl.hpp"
+#include "clickhouse/names.hpp"
+#include "clickhouse/row_binary.hpp"
+#include "clickhouse/settings.hpp"
+#include "clickhouse/target_admin_impl.hpp"
+#include "transform/names.hpp"
+
+#include <charconv>
+
+namespace millrace::clickhouse {
+
+namespace {
+
+/// Ends of ranges that servers are known to have, the widest first.
+struct range_end {
+  int32_t days;
+  int64_t microseconds;
+  const char* date;
+  const char* timestamp;
+};
+
+constexpr range_end lower_ends[] = {
+  {-719'162, -62'135'596'800'000'000, "0001-01-01",
+   "0001-01-01 00:00:00.000000"},
+  {-25'567, -2'208'988'800'000'000, "1900-01-01", "1900-01-01 00:00:00.000000"},
+  {-16'436, -1'420'070'400'000'000, "1925-01-01", "1925-01-01 00:00:00.000000"},
+};
+
+constexpr range_end upper_ends[] = {
+  {2'932'896, 253'402'300'799'999'999, "9999-12-31",
+   "9999-12-31 23:59:59.999999"},
+  {120'529, 10'413'791'999'999'999, "2299-12-31", "2299-12-31 23:59:59.999999"},
+  {114'635, 9'904'636'799'999'999, "2283-11-11", "2283-11-12 23:59:59.999999"},
+};
+
+/// Privileges on the database's tables that millrace uses.
+constexpr const char* privileges[] = {
+  "SELECT", "INSERT", "CREATE TABLE", "ALTER ADD COLUMN", "ALTER MODIFY COLUMN",
+};
+
+bool is_at_least(const std::string& version, int major, int minor) {
+  int numbers[2] = {0, 0};
+  auto at = version.data();
+  auto end = version.data() + version.size();
+  for (auto& x : numbers) {
+    auto [rest, error] = std::from_chars(at, end, x);
+    if (error != std::errc{})
+      return false;
+    at = rest == end ? end : rest + 1;
+  }
+  return numbers[0] > major || (numbers[0] == major && numbers[1] >= minor);
+}
+
+class surveyor {
+public:
+  surveyor(target_admin::impl& x, const std::vector<target_table_ptr>& tables,
+           std::vector<std::string>& plan)
+    : x_(x), tables_(tables), plan_(plan) {
+    // nop
+  }
+
+  result<std::vector<problem>> run() {
+    for (auto step : {&surveyor::check_version, &surveyor::check_settings,
+                      &surveyor::check_database, &surveyor::check_privileges,
+                      &surveyor::check_own_tables, &surveyor::check_tables}) {
+      auto done = (this->*step)();
+      if (!done)
+        return tl::unexpected(std::move(done.error()));
+    }
+    check_engine();
+    return std::move(out_);
+  }
+
+private:
+  void add(ec code, std::string subject, std::string text, std::string remedy,
+           bool warning = false) {
+    out_.push_back(
+      {code, std::move(subject), std::move(text), std::move(remedy), warning});
+  }
+
+  std::string database() const {
+    return "database \"" + x_.options.database + '"';
+  }
+
+  /// The first question: what it fails with is for the caller.
+  result<void> check_version() {
+    auto body = x_.http.query("SELECT version() FORMAT TabSeparated", {},
+                              {"ask ClickHouse for its version", {}});
+    if (!body)
+      return tl::unexpected(std::move(body.error()));
+    auto rows = parse_tab_separated(*body);
+    auto version = rows.empty() ? std::string{} : rows[0][0];
+    if (!is_at_least(version, 23, 2))
+      add(ec::target_unsuitable, "ClickHouse",
+          "its version is " + one_line(version, 40) + ", needed is 23.2",
+          "upgrade the server");
+    return {};
+  }
+
+  /// Tries each setting that millrace sends, by sending it.
+  result<void> check_settings() {
+    auto tried
+      = x_.http.query("SELECT 1 FORMAT TabSeparated", insert_settings(),
+                      {"set the settings of inserts", {}});
+    if (tried)
+      return {};
+    if (is_retriable(tried.error().code))
+      return tl::unexpected(std::move(tried.error()));
+    constexpr int read_only = 164;
+    if (x_.http.server_code() == read_only)
+      add(ec::target_refused, "user \"" + x_.options.user + '"',
+          "it may only read, and may not change settings",
+          "give it a profile with readonly = 0");
+    else
+      add(tried.error().code, "settings", tried.error().text,
+          "the user's profile must let inserts fix this setting");
+    return {};
+  }
+
+  result<void> check_database() {
+    auto exists = x_.database_exists();
+    if (!exists)
+      return tl::unexpected(std::move(exists.error()));
+    has_database_ = *exists;
+    if (has_database_)
+      return {};
+    plan_.push_back(ddl::create_database(x_.options));
+    auto granted = has_grant("CREATE DATABASE");
+    if (!granted)
+      return tl::unexpected(std::move(granted.error()));
+    if (!*granted)
+      add(ec::target_refused, database(),
+          "it is missing, and user \"" + x_.options.user
+            + "\" may not create it",
+          "create it, or: GRANT CREATE DATABASE ON "
+            + quote_name(x_.options.database) + ".* TO "
+            + quote_name(x_.options.user));
+    return {};
+  }
+
+  /// Servers that cannot be asked (before 24.10) count as if it were granted:
+  /// the first statement will tell.
+  result<bool> has_grant(const std::string& privilege) {
+    auto sql = "CHECK GRANT " + privilege + " ON "
+               + quote_name(x_.options.database) + ".*";
+    auto found = x_.rows(sql, "ask for privileges");
+    if (found)
+      return found->empty() || found->front()[0] != "0";
+    if (is_retriable(found.error().code))
+      return tl::unexpected(std::move(found.error()));
+    return true;
+  }
+
+  result<void> check_privileges() {
+    std::string missing;
+    for (std::string privilege : privileges) {
+      auto granted = has_grant(privilege);
+      if (!granted)
+        return tl::unexpected(std::move(granted.error()));
+      if (!*granted)
+        missing += (missing.empty() ? "" : ", ") + privilege;
+    }
+    if (!missing.empty())
+      add(ec::target_refused, "user \"" + x_.options.user + '"',
+          "it lacks privileges on " + database() + ": " + missing,
+          "GRANT " + missing + " ON " + quote_name(x_.options.database)
+            + ".* TO " + quote_name(x_.options.user));
+    return {};
+  }
+
+  result<void> check_own_tables() {
+    std::pair<std::string_view, std::string> own[] = {
+      {ddl::state_table, ddl::create_state_table(x_.options)},
+      {ddl::dead_letter_table, ddl::create_dead_letter_table(x_.options)},
+    };
+    for (auto& [name, statement] : own) {
+      auto exists = has_database_ ? x_.table_exists(name) : result<bool>{false};
+      if (!exists)
+        return tl::unexpected(std::move(exists.error()));
+      if (!*exists)
+        plan_.push_back(statement);
+    }
+    return {};
+  }
+
+  result<void> check_tables() {
+    for (auto& table : tables_) {
+      auto subject = "table \"" + table->name + '"';
+      auto most = transform::max_table_name(x_.options.database);
+      if (transform::escaped_size(table->name) > most)
+        add(ec::table_unsuitable, subject,
+            "its name is too long for ClickHouse in " + database(),
+            "name another target table by [target] names");
+      auto found = has_database_
+                     ? x_.describe(table->name)
+                     : result<std::optional<existing_table>>{std::nullopt};
+      if (!found)
+        return tl::unexpected(std::move(found.error()));
+      if (!*found) {
+        plan_.push_back(ddl::create_table(x_.options, *table));
+        continue;
+      }
+      auto difference = fit(x_.options, *table, **found);
+      for (auto& text : difference.problems)
+        add(ec::table_unsuitable, subject, text,
+            "rename it, or name another target table by [target] names");
+      for (auto& statement : difference.statements)
+        plan_.push_back(statement);
+    }
+    return {};
+  }
+
+  void check_engine() {
+    std::string_view engine = x_.options.engine;
+    auto arguments = engine.find('(');
+    auto name = engine.substr(0, arguments);
+    if (name != "ReplacingMergeTree" && name != "ReplicatedReplacingMergeTree"
+        && name != "SharedReplacingMergeTree")
+      add(ec::target_unsuitable, "[target] engine",
+          "\"" + x_.options.engine + "\" is no replacing engine",
+          "ReplacingMergeTree or ReplicatedReplacingMergeTree");
+    // One text makes all tables: two on one path would be one.
+    auto path = arguments != std::string_view::npos
+                && engine.find('/') != std::string_view::npos;
+    if (path && engine.find("{table}") == std::string_view::npos
+        && engine.find("{uuid}") == std::string_view::npos)
+      add(ec::target_unsuitable, "[target] engine",
+          "its path is the same for all tables",
+          "put {table} or {uuid} into it");
+  }
+
+  target_admin::impl& x_;
+  const std::vector<target_table_ptr>& tables_;
+  std::vector<std::string>& plan_;
+  std::vector<problem> out_;
+  bool has_database_ = false;
+};
+
+} // namespace
+
+result<std::vector<problem>>
+target_admin::survey(const std::vector<target_table_ptr>& tables,
+                     std::vector<std::string>& plan) {
+  return surveyor{*impl_, tables, plan}.run();
+}
+
+result<transform::server_limits> target_admin::limits() {
+  auto& x = *impl_;
+  std::string values;
+  for (auto& ends : {lower_ends, upper_ends})
+    for (auto i = ends; i != ends + std::size(lower_ends); ++i) {
+      put_integer(values, i->days);
+      put_integer(values, i->microseconds);
+    }
+  // What a value in binary form reads as is what an insert of it stores.
+  auto found
+    = x.rows("SELECT toString(d), toString(t) FROM format(RowBinary, 'd "
+             "Date32, t DateTime64(6, \\'UTC\\')', "
+               + quote_literal(values) + ')',
+             "find out the ranges of dates");
+  if (!found)
+    return tl::unexpected(std::move(found.error()));
+  constexpr auto n = std::size(lower_ends);
+  if (found->size() != 2 * n)
+    return fail(ec::target_unsuitable,
+                "cannot find out the ranges of dates: the server answered "
+                  + std::to_string(found->size()) + " rows");
+  transform::server_limits out;
+  // The widest that holds is written last.
+  for (auto i = n; i-- > 0;) {
+    auto& low = (*found)[i];
+    if (low.at(0) == lower_ends[i].date)
+      out.date_min = lower_ends[i].days;
+    if (low.at(1) == lower_ends[i].timestamp)
+      out.timestamp_min = lower_ends[i].microseconds;
+    auto& high = (*found)[n + i];
+    if (high.at(0) == upper_ends[i].date)
+      out.date_max = upper_ends[i].days;
+    if (high.at(1) == upper_ends[i].timestamp)
+      out.timestamp_max = upper_ends[i].microseconds;
+  }
+  return out;
+}
+
+} // namespace millrace::clickhouse
