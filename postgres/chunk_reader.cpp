@@ -1,0 +1,263 @@
+#include "postgres/chunk_reader.hpp"
+
+#include "postgres/connection.hpp"
+#include "postgres/copy_stream.hpp"
+#include "postgres/copy_text.hpp"
+
+#include <algorithm>
+#include <optional>
+
+namespace millrace::postgres {
+
+namespace {
+
+constexpr size_t max_batch_bytes = size_t{1} << 30;
+
+std::string select_list(const table_description& table) {
+  std::string result;
+  for (const auto& x : table.columns)
+    result += (result.empty() ? "" : ", ") + quote_name(x.name);
+  return result;
+}
+
+std::string page_condition(const chunk& x) {
+  auto tid
+    = [](uint32_t page) { return "'(" + std::to_string(page) + ",0)'::tid"; };
+  std::string result;
+  if (x.first > 0)
+    result = " WHERE ctid >= " + tid(x.first);
+  if (x.last > 0)
+    result
+      += (result.empty() ? " WHERE ctid < " : " AND ctid < ") + tid(x.last);
+  return result;
+}
+
+} // namespace
+
+struct chunk_reader::impl {
+  explicit impl(source_options x) : options(std::move(x)) {
+    // nop
+  }
+
+  result<void> ready();
+  result<std::string> name_of(uint32_t oid);
+  failure unsuitable(std::string why) const;
+  result<bool> next_row();
+  change_batch_ptr take();
+  void start_batch();
+  bool append(std::string_view row);
+
+  source_options options;
+  conn_ptr conn;
+  std::optional<copy_stream> stream;
+
+  // The chunk at hand.
+  table_description_ptr table;
+  transaction label;
+  std::string subject;
+  uint64_t ordinal = 0;
+  bool by_ordinal = false;
+  bool done = true;
+
+  /// Name of the table of the last chunk, quoted.
+  uint32_t named = 0;
+  std::string name;
+
+  std::shared_ptr<change_batch> batch;
+  size_t expected_text = 0;
+  size_t expected_rows = 0;
+};
+
+failure chunk_reader::impl::unsuitable(std::string why) const {
+  return {ec::table_unsuitable, "cannot read a chunk of " + subject + ": "
+                                  + std::move(why)
+                                  + "; its snapshot has to be planned again"};
+}
+
+// A connection without a transaction of before.
+result<void> chunk_reader::impl::ready() {
+  if (conn != nullptr && PQstatus(conn.get()) == CONNECTION_OK
+      && PQtransactionStatus(conn.get()) == PQTRANS_IDLE)
+    return {};
+  stream.reset();
+  conn.reset();
+  auto fresh = connect(options, session_kind::ordinary);
+  if (!fresh)
+    return tl::unexpected{std::move(fresh.error())};
+  conn = std::move(*fresh);
+  return {};
+}
+
+// The table may have been renamed since it was planned; its OID stays.
+result<std::string> chunk_reader::impl::name_of(uint32_t oid) {
+  auto rows = run(conn.get(),
+                  "SELECT n.nspname, c.relname FROM pg_class c JOIN "
+                  "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = "
+                    + std::to_string(oid) + " AND c.relkind = 'r'",
+                  "cannot look at " + subject);
+  if (!rows)
+    return tl::unexpected{std::move(rows.error())};
+  if (PQntuples(rows->get()) == 0)
+    return tl::unexpected{unsuitable("it is not a table any more")};
+  return quote_name(field(rows->get(), 0, 0), field(rows->get(), 0, 1));
+}
+
+void chunk_reader::impl::start_batch() {
+  batch = std::make_shared<change_batch>();
+  batch->tables.push_back(table);
+  batch->transactions.push_back(label);
+  batch->text.reserve(expected_text);
+  batch->changes.reserve(expected_rows);
+  batch->cells.reserve(expected_rows * table->columns.size());
+}
+
+bool chunk_reader::impl::append(std::string_view row) {
+  auto& b = *batch;
+  auto columns = static_cast<uint32_t>(table->columns.size());
+  auto at = static_cast<uint32_t>(b.cells.size());
+  b.cells.resize(at + columns);
+  if (!append_copy_row(row, columns, b.text, b.cells.data() + at))
+    return false;
+  auto& x = b.changes.emplace_back();
+  x.row = at;
+  x.op = operation::read;
+  ++ordinal;
+  if (by_ordinal)
+    x.minor = ordinal;
+  return true;
+}
+
+change_batch_ptr chunk_reader::impl::take() {
+  if (!batch)
+    return nullptr;
+  expected_text = batch->text.size() + batch->text.size() / 8;
+  expected_rows = batch->changes.size();
+  return std::exchange(batch, nullptr);
+}
+
+chunk_reader::chunk_reader(source_options options)
+  : impl_(std::make_unique<impl>(std::move(options))) {
+  // nop
+}
+
+chunk_reader::~chunk_reader() {
+  // nop
+}
+
+int chunk_reader::fd() const {
+  return PQsocket(impl_->conn.get());
+}
+
+result<void> chunk_reader::start(const snapshot_plan& plan, const chunk& x) {
+  auto& self = *impl_;
+  self.table = plan.table;
+  self.label = {plan.label, plan.committed_at, 0};
+  self.by_ordinal = plan.table->identity != table_identity::key;
+  self.ordinal = 0;
+  self.done = true;
+  self.batch = nullptr;
+  self.subject = plan.table->full_name();
+  auto had_one = self.conn != nullptr;
+  if (auto good = self.ready(); !good)
+    return good;
+  auto oid = x.partition != 0 ? x.partition : plan.table->oid;
+  if (self.named != oid) {
+    auto name = self.name_of(oid);
+    if (!name && had_one && PQstatus(self.conn.get()) != CONNECTION_OK) {
+      // Died while nobody used it.
+      self.conn.reset();
+      return start(plan, x);
+    }
+    if (!name)
+      return tl::unexpected{std::move(name.error())};
+    self.name = std::move(*name);
+    self.named = oid;
+  }
+  auto what = "cannot read a chunk of " + self.subject;
+  // The lock first, then the look: from then on nobody rewrites the table.
+  auto rows
+    = run(self.conn.get(),
+          "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
+          " SET LOCAL lock_timeout = '5s';"
+          " LOCK TABLE ONLY "
+            + self.name
+            + " IN ACCESS SHARE MODE;"
+              " SELECT pg_relation_filenode(c.oid) FROM pg_class c"
+              " WHERE c.oid = to_regclass("
+            + quote_text(self.name) + ") AND c.oid = " + std::to_string(oid),
+          what);
+  if (!rows) {
+    self.named = 0;
+    return tl::unexpected{std::move(rows.error())};
+  }
+  auto filenode = x.filenode != 0 ? x.filenode : plan.filenode;
+  if (PQntuples(rows->get()) == 0
+      || integer(rows->get(), 0, 0) != static_cast<int64_t>(filenode)) {
+    self.named = 0;
+    run(self.conn.get(), "ROLLBACK", what);
+    return tl::unexpected{self.unsuitable("it has been rewritten or replaced")};
+  }
+  auto copy = run(self.conn.get(),
+                  "COPY (SELECT " + select_list(*plan.table) + " FROM ONLY "
+                    + self.name + page_condition(x) + ") TO STDOUT",
+                  what);
+  if (!copy) {
+    self.named = 0;
+    return tl::unexpected{std::move(copy.error())};
+  }
+  self.stream.emplace(self.conn.get());
+  self.done = false;
+  return {};
+}
+
+result<chunk_reader::outcome> chunk_reader::read(const read_limits& limits) {
+  auto& self = *impl_;
+  auto max_bytes = std::min(limits.bytes, max_batch_bytes);
+  outcome result;
+  result.done = self.done;
+  if (self.done)
+    return result;
+  self.stream->begin_turn();
+  self.start_batch();
+  while (self.batch->changes.size() < limits.rows
+         && self.batch->text.size() < max_bytes) {
+    auto state = self.stream->next();
+    if (state == copy_stream::state::message) {
+      if (!self.append(self.stream->message()))
+        return fail(ec::protocol_violation,
+                    "a row of " + self.subject
+                      + " does not have the columns that were asked for");
+      continue;
+    }
+    if (state == copy_stream::state::drained) {
+      result.drained = true;
+      break;
+    }
+    auto what = "reading " + self.subject + " stopped";
+    auto* conn = self.conn.get();
+    rows_ptr rows{state == copy_stream::state::ended ? PQgetResult(conn)
+                                                     : nullptr};
+    if (PQresultStatus(rows.get()) != PGRES_COMMAND_OK) {
+      self.batch = nullptr;
+      return tl::unexpected{server_failure(conn, rows.get(), what)};
+    }
+    while (rows != nullptr)
+      rows.reset(PQgetResult(conn));
+    result.done = self.done = true;
+    break;
+  }
+  if (self.batch->changes.empty())
+    self.batch = nullptr;
+  result.batch = self.take();
+  return result;
+}
+
+result<void> chunk_reader::finish() {
+  auto rows = run(impl_->conn.get(), "COMMIT",
+                  "cannot end the chunk of " + impl_->subject);
+  if (!rows)
+    return tl::unexpected{std::move(rows.error())};
+  return {};
+}
+
+} // namespace millrace::postgres

@@ -1,0 +1,103 @@
+#include "postgres/admin_impl.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace millrace::postgres {
+
+namespace {
+
+// The table itself, or the partitions of a partitioned one.
+constexpr const char* leaves_sql
+  = "SELECT c.oid, pg_relation_filenode(c.oid),"
+    " pg_relation_size(c.oid) / current_setting('block_size')::int,"
+    " pg_table_size(c.oid), greatest(c.reltuples, 0)::bigint,"
+    " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    " FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = $1::oid OR c.oid IN"
+    " (SELECT p.relid FROM pg_partition_tree($1::oid) p WHERE p.isleaf))"
+    " ORDER BY c.oid";
+
+constexpr const char* exists_sql
+  = "SELECT relkind FROM pg_class WHERE oid = $1::oid";
+
+void add_chunks(const PGresult* r, int i, bool partition, bool whole,
+                uint64_t chunk_bytes, std::vector<chunk>& out) {
+  chunk x;
+  if (partition) {
+    x.partition = static_cast<uint32_t>(integer(r, i, 0));
+    x.filenode = static_cast<uint32_t>(integer(r, i, 1));
+  }
+  auto pages = static_cast<uint64_t>(integer(r, i, 2));
+  auto bytes = static_cast<uint64_t>(integer(r, i, 3));
+  // Bytes of a page with what its rows keep elsewhere.
+  auto page_bytes = pages > 0 ? std::max<uint64_t>(1, bytes / pages) : 1;
+  auto step = std::max<uint64_t>(1, chunk_bytes / page_bytes);
+  if (!whole)
+    for (auto last = step; last < pages; last += step) {
+      x.last = static_cast<uint32_t>(last);
+      out.push_back(x);
+      x.first = x.last;
+    }
+  // The last one is open: the table may have grown.
+  x.last = 0;
+  out.push_back(x);
+}
+
+} // namespace
+
+result<snapshot_plan> source_admin::plan(table_description_ptr table, lsn label,
+                                         uint64_t chunk_bytes) {
+  auto what = "cannot plan the snapshot of " + table->full_name();
+  auto oid = std::to_string(table->oid);
+  auto kind = impl_->ask(exists_sql, {oid}, what);
+  if (!kind)
+    return tl::unexpected{std::move(kind.error())};
+  if (PQntuples(kind->get()) == 0)
+    return fail(ec::table_unsuitable, what + ": it has been dropped");
+  auto partitioned = field(kind->get(), 0, 0) == "p";
+  auto rows = impl_->ask(leaves_sql, {oid}, what);
+  if (!rows)
+    return tl::unexpected{std::move(rows.error())};
+  snapshot_plan result;
+  result.label = label;
+  const auto* r = rows->get();
+  // Without a key rows are told apart by their place in the one chunk.
+  auto whole = table->identity != table_identity::key;
+  for (int i = 0; i < PQntuples(r); ++i) {
+    if (!partitioned)
+      result.filenode = static_cast<uint32_t>(integer(r, i, 1));
+    result.row_estimate += static_cast<uint64_t>(integer(r, i, 4));
+    result.committed_at = integer(r, i, 5);
+    add_chunks(r, i, partitioned, whole, chunk_bytes, result.chunks);
+  }
+  result.table = std::move(table);
+  return result;
+}
+
+result<std::vector<uint64_t>> source_admin::running_transactions() {
+  auto rows = impl_->ask("SELECT x::text FROM "
+                         "pg_snapshot_xip(pg_current_snapshot()) x",
+                         {}, "cannot ask for running transactions");
+  if (!rows)
+    return tl::unexpected{std::move(rows.error())};
+  std::vector<uint64_t> result;
+  for (int i = 0; i < PQntuples(rows->get()); ++i)
+    result.push_back(static_cast<uint64_t>(integer(rows->get(), i, 0)));
+  return result;
+}
+
+result<std::vector<uint64_t>>
+source_admin::still_running(const std::vector<uint64_t>& xs) {
+  if (xs.empty())
+    return std::vector<uint64_t>{};
+  auto now = running_transactions();
+  if (!now)
+    return now;
+  // IDs are not used again: one that is not among them has ended.
+  std::erase_if(*now, [&](auto x) {
+    return std::find(xs.begin(), xs.end(), x) == xs.end();
+  });
+  return now;
+}
+
+} // namespace millrace::postgres
