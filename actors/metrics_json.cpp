@@ -34,6 +34,11 @@ json::value position(const gauge& x) {
   return position(static_cast<uint64_t>(x.value()));
 }
 
+json::value seconds_or_null(double x) {
+  // Parentheses: braces would make an array of one.
+  return x < 0 ? json::value(nullptr) : json::value(x);
+}
+
 json::object snapshot_object(const table_metrics::view& x) {
   return {
     {"phase", to_string(x.phase)},
@@ -44,8 +49,7 @@ json::object snapshot_object(const table_metrics::view& x) {
     {"started", time_text(x.started)},
     {"ended", time_text(x.ended)},
     {"rows_per_second", x.rows_per_second},
-    {"seconds_left",
-     x.seconds_left < 0 ? json::value{nullptr} : json::value{x.seconds_left}},
+    {"seconds_left", seconds_or_null(x.seconds_left)},
   };
 }
 

@@ -144,7 +144,12 @@ CAF_TEST(a resumed snapshot counts what was durable but not for its rate) {
   CAF_CHECK_EQUAL(view.chunks_durable, 5u);
   CAF_CHECK_EQUAL(view.rows_per_second, 50.0);
   CAF_CHECK_EQUAL(view.seconds_left, 10.0);
+  auto left = [this] {
+    return json().at("tables").at(0).at("snapshot").at("seconds_left");
+  };
+  CAF_CHECK(left().is_number());
   x->snapshot_done();
+  CAF_CHECK(left().is_null());
   CAF_CHECK(x->look(0).phase == snapshot_phase::done);
 }
 
