@@ -67,6 +67,23 @@ result<table_description_ptr> source_admin::describe(const relation& x) {
   gone.description.name = x.name;
   if (!is_followed(impl_->options_, i != tables->end() ? *i : gone, *tables))
     return table_description_ptr{};
+  // Published by its root, a partition's rows come as the root's; its Relation
+  // message comes all the same.
+  if (i != tables->end() && !i->ancestors.empty()) {
+    auto member = run(*conn,
+                      "SELECT FROM pg_publication_tables t"
+                      " JOIN pg_namespace n ON n.nspname = t.schemaname"
+                      " JOIN pg_class c ON c.relnamespace = n.oid"
+                      " AND c.relname = t.tablename"
+                      " WHERE c.oid = $1::oid AND t.pubname IN ($2, $3)",
+                      {oid, impl_->options_.publication,
+                       impl_->options_.publication + "_inserts"},
+                      "cannot look at publications");
+    if (!member)
+      return tl::unexpected{std::move(member.error())};
+    if (PQntuples(member->get()) == 0)
+      return table_description_ptr{};
+  }
   if (i == tables->end())
     return fail(ec::table_unsuitable,
                 x.schema + "." + x.name
