@@ -2,6 +2,7 @@
 
 #include "actors/capture_start.hpp"
 #include "actors/setup.hpp"
+#include "postgres/pacing.hpp"
 
 #include <caf/send.hpp>
 
@@ -32,7 +33,9 @@ void wait_for_data(capture_ptr self) {
   auto& st = self->state;
   if (!st.watch)
     st.watch = std::make_unique<readiness_watch>(
-      st.reader->fd(), [hdl = capture_actor{self}] {
+      st.reader->fd(), [hdl = capture_actor{self}, fd = st.reader->fd(),
+                        pace = postgres::pacing{}]() mutable {
+        pace.settle(fd);
         caf::anon_send(hdl, atom::readable_v);
       });
   st.reading = true;
@@ -145,7 +148,12 @@ void describe(capture_ptr self, const postgres::relation& x) {
   relation_ptr message = std::make_shared<postgres::relation>(x);
   self->request(st.to.source, caf::infinite, atom::describe_v, message)
     .then(
-      [self](const table_description_ptr& table) {
+      [self, message](const table_description_ptr& table) {
+        if (!table) {
+          self->state.reader->skip(*message);
+          resume(self);
+          return;
+        }
         spdlog::info("table {} has a new shape: {} columns",
                      table->full_name(), table->columns.size());
         self->state.reader->describe(table);

@@ -46,25 +46,40 @@ snapshot_plan_ptr restore_plan(const snapshot_order& order,
   plan->table = order.table;
   plan->label = state.label;
   plan->committed_at = state.committed_at;
-  plan->filenode = state.filenode;
   plan->row_estimate = state.row_estimate;
-  for (uint64_t i = 0; i < state.chunks; ++i) {
-    auto first = static_cast<uint32_t>(i * state.pages_per_chunk);
-    auto last = i + 1 == state.chunks ? 0 : first + state.pages_per_chunk;
-    plan->chunks.push_back({first, last});
+  for (const auto& part : state.parts) {
+    if (part.partition == 0)
+      plan->filenode = part.filenode;
+    for (uint64_t i = 0; i < part.chunks; ++i) {
+      postgres::chunk x;
+      x.partition = part.partition;
+      x.filenode = part.filenode;
+      x.first = static_cast<uint32_t>(i * part.pages_per_chunk);
+      x.last = i + 1 == part.chunks ? 0 : x.first + part.pages_per_chunk;
+      plan->chunks.push_back(x);
+    }
   }
   return plan;
+}
+
+std::vector<table_state::part> parts_of(const postgres::snapshot_plan& plan) {
+  std::vector<table_state::part> result;
+  for (const auto& x : plan.chunks) {
+    if (x.first == 0)
+      result.push_back({x.partition,
+                        x.partition == 0 ? plan.filenode : x.filenode, x.last,
+                        0});
+    ++result.back().chunks;
+  }
+  return result;
 }
 
 void remember_plan(table_state& state, const postgres::snapshot_plan& plan) {
   state.at = table_state::phase::snapshot;
   state.label = plan.label;
   state.committed_at = plan.committed_at;
-  state.filenode = plan.filenode;
   state.row_estimate = plan.row_estimate;
-  state.chunks = plan.chunks.size();
-  state.pages_per_chunk
-    = plan.chunks.empty() ? 0 : plan.chunks.front().last;
+  state.parts = parts_of(plan);
   state.fill_until = lsn{UINT64_MAX};
   state.done.clear();
 }
@@ -74,13 +89,13 @@ void start_reading(snapshotter_ptr self, const job_ptr& x) {
   self->state.context.numbers->resumes("transactions");
   x->reading = true;
   x->todo.clear();
-  for (uint64_t i = 0; i < x->state.chunks; ++i)
+  for (uint64_t i = 0; i < x->plan->chunks.size(); ++i)
     if (!x->state.is_done(i))
       x->todo.push_back(i);
   x->numbers->snapshot_reading();
   spdlog::info("snapshot of {}: {} of {} chunk(s) to read, about {} rows, "
                "label {}",
-               x->order.table->full_name(), x->todo.size(), x->state.chunks,
+               x->order.table->full_name(), x->todo.size(), x->plan->chunks.size(),
                x->state.row_estimate, to_string(x->state.label));
   hand_out(self);
 }
@@ -107,7 +122,7 @@ void look_for_transactions(snapshotter_ptr self, const job_ptr& x,
 }
 
 void wait_for_transactions(snapshotter_ptr self, const job_ptr& x) {
-  x->numbers->snapshot_planned(x->state.row_estimate, x->state.chunks,
+  x->numbers->snapshot_planned(x->state.row_estimate, x->plan->chunks.size(),
                                x->state.count_done(), 0);
   self->request(self->state.source, caf::infinite, atom::running_v)
     .then([self, x](const xid_list_ptr& xs) { //
@@ -288,7 +303,7 @@ void log_progress(const snapshotter_state& st) {
     if (x->reading)
       spdlog::info("snapshot of {}: {} of about {} rows, {} of {} chunk(s)",
                    x->order.table->full_name(), x->rows, x->state.row_estimate,
-                   x->state.count_done(), x->state.chunks);
+                   x->state.count_done(), x->plan->chunks.size());
 }
 
 void tick(snapshotter_ptr self) {

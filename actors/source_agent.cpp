@@ -22,21 +22,6 @@ caf::result<T> answer_plain(result<T>&& x) {
   return std::move(*x);
 }
 
-result<postgres::source_start> prepare(source_agent_state& st, bool known) {
-  if (known) {
-    auto survey = st.admin->survey();
-    if (!survey)
-      return tl::unexpected{survey.error()};
-    if (!survey->slot_exists)
-      return fail(ec::slot_lost,
-                  "the replication slot \"" + st.options.slot
-                    + "\" is gone, and with it the changes since it was "
-                      "dropped; take all tables again: empty the target "
-                      "database (or name another one) and start anew");
-  }
-  return st.admin->set_up();
-}
-
 } // namespace
 
 source_agent_actor::behavior_type
@@ -50,7 +35,7 @@ source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
   st.admin = std::make_unique<postgres::source_admin>(std::move(options));
   return {
     [self](atom::prepare, bool known) -> caf::result<source_start_ptr> {
-      return answer(prepare(self->state, known));
+      return answer(self->state.admin->set_up(!known));
     },
     [self](atom::connect,
            const source_start_ptr& start) -> caf::result<reader_ptr> {

@@ -63,7 +63,7 @@ using source_agent_actor = caf::typed_actor<
   caf::replies_to<atom::prepare, bool>::with<source_start_ptr>,
   // Opens the change stream.
   caf::replies_to<atom::connect, source_start_ptr>::with<reader_ptr>,
-  // Describes a table as its Relation message has it.
+  // Describes a table as its Relation message has it; null: not asked for.
   caf::replies_to<atom::describe, relation_ptr>::with<table_description_ptr>,
   // Fills unchanged TOAST values of the given changes.
   caf::replies_to<atom::fill, change_batch_ptr,

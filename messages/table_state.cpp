@@ -48,7 +48,18 @@ uint64_t table_state::count_done() const {
   return result;
 }
 
+uint64_t table_state::count_chunks() const {
+  uint64_t result = 0;
+  for (const auto& x : parts)
+    result += x.chunks;
+  return result;
+}
+
 std::string to_json(const table_state& x) {
+  boost::json::array parts;
+  for (const auto& p : x.parts)
+    parts.push_back(boost::json::array{p.partition, p.filenode,
+                                       p.pages_per_chunk, p.chunks});
   boost::json::array done;
   for (const auto& [first, last] : x.done)
     done.push_back(boost::json::array{first, last});
@@ -58,10 +69,8 @@ std::string to_json(const table_state& x) {
     {"fill_until", to_string(x.fill_until)},
     {"retake", x.retake},
     {"committed_at", x.committed_at},
-    {"filenode", x.filenode},
-    {"pages_per_chunk", x.pages_per_chunk},
-    {"chunks", x.chunks},
     {"row_estimate", x.row_estimate},
+    {"parts", std::move(parts)},
     {"done", std::move(done)},
   });
 }
@@ -82,13 +91,14 @@ result<table_state> parse_table_state(const std::string& json) {
     result.fill_until = *until;
     result.retake = x.at("retake").as_bool();
     result.committed_at = x.at("committed_at").to_number<int64_t>();
-    result.filenode = x.at("filenode").to_number<uint32_t>();
-    result.pages_per_chunk = x.at("pages_per_chunk").to_number<uint32_t>();
-    result.chunks = x.at("chunks").to_number<uint64_t>();
+    for (const auto& p : x.at("parts").as_array())
+      result.parts.push_back(
+        {p.as_array().at(0).to_number<uint32_t>(), p.as_array().at(1).to_number<uint32_t>(),
+         p.as_array().at(2).to_number<uint32_t>(), p.as_array().at(3).to_number<uint64_t>()});
     result.row_estimate = x.at("row_estimate").to_number<uint64_t>();
     for (const auto& range : x.at("done").as_array())
-      result.done.emplace_back(range.at(0).to_number<uint64_t>(),
-                               range.at(1).to_number<uint64_t>());
+      result.done.emplace_back(range.as_array().at(0).to_number<uint64_t>(),
+                               range.as_array().at(1).to_number<uint64_t>());
   } catch (const std::exception& e) {
     return fail(ec::target_unsuitable,
                 "unreadable table state: " + json + ": " + e.what());

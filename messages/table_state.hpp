@@ -35,10 +35,20 @@ struct table_state {
 
   // The plan, valid in phase `snapshot`.
   int64_t committed_at = 0;
-  uint32_t filenode = 0;
-  uint32_t pages_per_chunk = 0;
-  uint64_t chunks = 0;
   uint64_t row_estimate = 0;
+
+  /// Chunks of one heap, all of the same size; the last one is open-ended. A
+  /// partitioned table has one part for each partition.
+  struct part {
+    uint32_t partition = 0;
+    uint32_t filenode = 0;
+    uint32_t pages_per_chunk = 0;
+    uint64_t chunks = 0;
+
+    friend bool operator==(const part&, const part&) = default;
+  };
+
+  std::vector<part> parts;
 
   /// Durable chunks as ranges [first, last), ascending.
   std::vector<std::pair<uint64_t, uint64_t>> done;
@@ -46,6 +56,9 @@ struct table_state {
   bool is_done(uint64_t chunk) const;
   void set_done(uint64_t chunk);
   uint64_t count_done() const;
+
+  /// Chunks of all parts.
+  uint64_t count_chunks() const;
 
   friend bool operator==(const table_state&, const table_state&) = default;
 };
