@@ -55,7 +55,7 @@ int run(const configuration& config) {
   auto signals = awaited_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   auto numbers
-    = std::make_shared<metrics>(config.pipeline, std::string{version()});
+    = std::make_shared<metrics>(config.pipeline, version_text());
   endpoint http{numbers, config.limits.ready_lag};
   if (auto listening = http.start(config.http); !listening) {
     spdlog::error("{}", listening.error().text);
