@@ -39,9 +39,16 @@ std::string part(CURLU* url, CURLUPart which, unsigned flags = 0) {
   return out;
 }
 
+/// What may be shown of a URL: neither its user part nor its query.
+std::string shown(std::string_view url) {
+  url = url.substr(0, url.find('?'));
+  auto at = url.rfind('@');
+  return std::string{at == std::string_view::npos ? url : url.substr(at + 1)};
+}
+
 url_parts parse_url(const std::string& text) {
   url_parts out;
-  out.label = text;
+  out.label = shown(text);
   auto url = curl_url();
   if (url == nullptr)
     return out;
@@ -57,8 +64,6 @@ url_parts parse_url(const std::string& text) {
                && part(url, CURLUPART_USER).empty()
                && part(url, CURLUPART_PASSWORD).empty()
                && part(url, CURLUPART_QUERY).empty();
-    if (!part(url, CURLUPART_PASSWORD).empty())
-      out.label = scheme + "://" + host + ':' + port;
     out.loopback
       = host == "localhost" || host == "[::1]" || host.substr(0, 4) == "127.";
   }
@@ -453,7 +458,8 @@ client::insert(std::string_view statement, std::string_view query_id,
   x.what = name_insert(statement);
   x.body = &body;
   x.query_id = query_id;
-  parameters more;
+  // For a statement that does not name it.
+  parameters more{{"database", options().database}};
   if (options().engine.substr(0, 10) == "Replicated")
     more.emplace_back("insert_quorum", "auto");
   auto out = impl_->run(x, insert_settings(), more);

@@ -179,6 +179,8 @@ server_error parse_error(std::string_view body, int header_code) {
       text.remove_prefix(prefix.size());
   if (auto at = text.rfind(" (version "); at != std::string_view::npos)
     text = text.substr(0, at);
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' '))
+    text.remove_suffix(1);
   // What follows quotes the statement, which may hold row values.
   std::string name;
   if (auto at = text.find("n scope "); at != std::string_view::npos) {
