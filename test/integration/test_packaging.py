@@ -2,9 +2,11 @@
 
 import configparser
 import os
+import pathlib
 import re
 import stat
 import subprocess
+import tempfile
 
 import pytest
 import yaml
@@ -22,6 +24,18 @@ def text_of(path):
 @pytest.fixture(scope="module")
 def compose():
     return yaml.safe_load(text_of("docker-compose.yml"))
+
+
+@pytest.fixture
+def destination():
+    """A folder for an installation, which is large: gone at once."""
+    with tempfile.TemporaryDirectory(prefix="millrace-install-") as folder:
+        yield pathlib.Path(folder)
+
+
+def install(destination, *arguments):
+    subprocess.run(["make", "-s", "install", f"DESTDIR={destination}", *arguments], cwd=PROJECT, check=True, timeout=300,
+                   capture_output=True, env={**os.environ, "BUILD_DIR": os.path.dirname(millrace_binary())})
 
 
 def test_compose_has_source_target_and_node(compose):
@@ -85,25 +99,25 @@ def test_units_start_the_installed_program(path):
     assert unit["Install"]["WantedBy"] == "multi-user.target"
 
 
-def test_install_puts_everything_under_destdir(tmp_path):
-    subprocess.run(["make", "-s", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr"], cwd=PROJECT, check=True, timeout=300, capture_output=True)
-    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+def test_install_puts_everything_under_destdir(destination):
+    install(destination, "PREFIX=/usr")
+    found = {str(path.relative_to(destination)) for path in destination.rglob("*") if path.is_file()}
     assert found >= {"usr/bin/millrace", "usr/lib/millrace/libchdb.so", "usr/share/millrace/millrace.conf",
                      "usr/lib/systemd/system/millrace.service", "usr/lib/systemd/system/millrace-olap.service",
                      "etc/millrace/millrace.conf"}
-    unit = (tmp_path / "usr/lib/systemd/system/millrace.service").read_text()
+    unit = (destination / "usr/lib/systemd/system/millrace.service").read_text()
     assert "ExecStart=/usr/bin/millrace run --config-file /etc/millrace/millrace.conf" in unit and "@" not in unit.replace("@system", "")
-    program = tmp_path / "usr/bin/millrace"
+    program = destination / "usr/bin/millrace"
     assert program.stat().st_mode & stat.S_IXOTH
     version = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60)
     assert version.returncode == 0 and re.search(r"\d+\.\d+\.\d+", version.stdout)
 
 
-def test_installing_again_keeps_the_users_configuration(tmp_path):
-    (tmp_path / "etc/millrace").mkdir(parents=True)
-    (tmp_path / "etc/millrace/millrace.conf").write_text("; mine\n")
-    subprocess.run(["make", "-s", "install", f"DESTDIR={tmp_path}"], cwd=PROJECT, check=True, timeout=300, capture_output=True)
-    assert (tmp_path / "etc/millrace/millrace.conf").read_text() == "; mine\n"
+def test_installing_again_keeps_the_users_configuration(destination):
+    (destination / "etc/millrace").mkdir(parents=True)
+    (destination / "etc/millrace/millrace.conf").write_text("; mine\n")
+    install(destination)
+    assert (destination / "etc/millrace/millrace.conf").read_text() == "; mine\n"
 
 
 def test_help_lists_every_target():
