@@ -45,13 +45,17 @@ private:
       add("source", x.error());
       return;
     }
-    asked_source_ = true;
+    out_.source_answers = true;
     const auto& who = x->identity;
     out_.facts.push_back("source: PostgreSQL "
                          + postgres_version(who.server_version) + ", database "
-                         + who.database + ", system " + who.system_identifier
-                         + ", timeline " + std::to_string(who.timeline)
-                         + ", position " + to_string(who.position));
+                         + who.database
+                         // Unknown to a role that may not replicate.
+                         + (who.system_identifier.empty()
+                              ? std::string{}
+                              : ", system " + who.system_identifier
+                                  + ", timeline " + std::to_string(who.timeline)
+                                  + ", position " + to_string(who.position)));
     if (x->slot_exists)
       out_.facts.push_back("slot: " + config_.source.slot
                            + " exists, confirmed "
@@ -80,10 +84,10 @@ private:
         add(name, x.error());
     }
     for (const auto& line : transform::name_clashes(out_.tables))
-      out_.findings.push_back({ec::target_unsuitable, false, "target.names",
-                               line, "name one of them in target.names"});
+      out_.findings.push_back(
+        {ec::target_unsuitable, false, "target.names", line, {}});
     // Without the tables everything would seem unused.
-    if (asked_source_)
+    if (out_.source_answers)
       for (const auto& line :
            transform::unused_choices(out_.tables, config_.mapping))
         out_.findings.push_back({ec::invalid_configuration, true,
@@ -106,6 +110,7 @@ private:
       add("target", x.error());
       return;
     }
+    out_.target_answers = true;
     add(*x);
     for (const auto& line : plan)
       out_.plan.push_back("target: " + line);
@@ -121,7 +126,6 @@ private:
   const configuration& config_;
   preflight out_;
   std::vector<table_description_ptr> sources_;
-  bool asked_source_ = false;
 };
 
 } // namespace

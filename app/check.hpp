@@ -25,6 +25,10 @@ struct finding {
 
 /// What a look at both servers brings.
 struct preflight {
+  /// Whether they could be asked at all.
+  bool source_answers = false;
+  bool target_answers = false;
+
   /// One line each, about the servers.
   std::vector<std::string> facts;
   std::vector<target_table_ptr> tables;

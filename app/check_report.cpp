@@ -60,10 +60,12 @@ void print(std::ostream& out, const configuration& config, const preflight& x) {
                 i < x.remarks.size() ? x.remarks[i]
                                      : std::vector<std::string>{});
   out << "\nplan of millrace run\n";
-  if (x.plan.empty())
-    out << "  everything is there\n";
   for (const auto& line : x.plan)
     out << "  " << line << "\n";
+  if (!x.source_answers || !x.target_answers)
+    out << "  not known, because a server does not answer\n";
+  else if (x.plan.empty())
+    out << "  everything is there\n";
   if (!x.findings.empty())
     out << "\nproblems\n";
   for (auto warning : {false, true})
