@@ -39,8 +39,27 @@ std::string unquote(std::string_view text) {
   return out;
 }
 
-/// The elements of `a, f(b, c), d`.
+/// Without a pair of brackets around all of it: newer servers tell the key
+/// `(a)` as it was written.
+std::string_view without_brackets(std::string_view text) {
+  if (text.empty() || text.front() != '(')
+    return text;
+  int depth = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    auto c = text[i];
+    if (c == '`' || c == '"' || c == '\'')
+      i = end_of_quoted(text, i);
+    else if (c == '(')
+      ++depth;
+    else if (c == ')' && --depth == 0)
+      return i + 1 == text.size() ? text.substr(1, i - 1) : text;
+  }
+  return text;
+}
+
+/// The elements of `a, f(b, c), d`, also inside of brackets.
 std::vector<std::string> elements(std::string_view text) {
+  text = without_brackets(text);
   std::vector<std::string> out;
   size_t begin = 0;
   int depth = 0;
