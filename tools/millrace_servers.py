@@ -535,10 +535,13 @@ class Node(Server):
         return total
 
     def wait_caught_up(self, seconds=120, lsn=None):
-        """Waits until the slot has confirmed what is in the log now: all of it is durable in the target."""
+        """Waits until the slot has confirmed what is in the log now and no snapshot runs: all of it is
+        durable in the target. The node must run."""
         lsn = lsn or self.source.current_lsn()
 
         def confirmed():
+            if json.loads(self.get("/status")[1])["state"] != "streaming":
+                return False
             behind = self.source.slot_behind(self.slot, lsn)
             return behind is not None and behind <= 0
 
