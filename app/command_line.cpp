@@ -2,9 +2,13 @@
 
 #include "app/suggest.hpp"
 
+#include <algorithm>
 #include <array>
+#include <charconv>
+#include <functional>
 #include <iterator>
 #include <optional>
+#include <set>
 
 namespace millrace {
 
@@ -30,44 +34,102 @@ tl::unexpected<std::string> wrong(command about, const std::string& what) {
   return tl::unexpected{what + hint(about)};
 }
 
+/// An option of a command and where its value goes.
+struct option {
+  std::string name;
+
+  /// Takes the value and says whether it is one; null: the option has none.
+  std::function<bool(const std::string&)> store;
+  std::function<void()> flag;
+  std::string value_name;
+  bool repeatable = false;
+};
+
+std::vector<option> options_of(command_line& x) {
+  auto text = [](std::string& to) {
+    return [&to](const std::string& value) {
+      to = value;
+      return !value.empty();
+    };
+  };
+  if (x.what == command::olap)
+    return {
+      {"--data-dir", text(x.olap.data_dir), {}, "a folder"},
+      {"--listen", text(x.olap.listen), {}, "HOST:PORT"},
+      {"--users-file", text(x.olap.users_file), {}, "the name of a file"},
+      {"--library", text(x.olap.library), {}, "the name of a file"},
+      {"--host-name",
+       [&x](const std::string& value) {
+         x.olap.host_names.push_back(value);
+         return !value.empty();
+       },
+       {},
+       "a host's name",
+       true},
+      {"--max-memory-bytes",
+       [&x](const std::string& value) {
+         const auto* end = value.data() + value.size();
+         auto [last, err]
+           = std::from_chars(value.data(), end, x.olap.max_memory);
+         return err == std::errc{} && last == end && x.olap.max_memory > 0;
+       },
+       {},
+       "a number of bytes"},
+    };
+  std::vector<option> result{
+    {"--config-file", text(x.config_file), {}, "the name of a file"}};
+  if (x.what == command::status)
+    result.push_back({"--json", {}, [&x] { x.json = true; }, {}});
+  return result;
+}
+
 tl::expected<command_line, std::string>
-parse_options(command_line result, const std::vector<std::string>& args) {
-  auto about = result.what;
-  std::vector<std::string> known{"--config-file", "--help"};
-  if (about == command::status)
-    known.push_back("--json");
-  auto given = false;
+parse_options(command what, const std::vector<std::string>& args) {
+  command_line result;
+  result.what = what;
+  auto options = options_of(result);
+  std::vector<std::string> known{"--help"};
+  for (const auto& x : options)
+    known.push_back(x.name);
+  std::set<std::string> given;
   for (size_t i = 1; i < args.size(); ++i) {
+    if (args[i] == "--help" || args[i] == "-h") {
+      command_line help;
+      help.about = what;
+      return help;
+    }
+    if (args[i].rfind('-', 0) != 0)
+      return wrong(what, std::string{to_string(what)} + " takes no argument \""
+                           + args[i] + "\"");
     auto equals = args[i].find('=');
     auto name = args[i].substr(0, equals);
-    auto has_value = equals != std::string::npos;
-    if (args[i] == "--help" || args[i] == "-h") {
-      result.what = command::help;
-      result.about = about;
-      return result;
+    if (name == "-c")
+      name = "--config-file";
+    auto x = std::find_if(options.begin(), options.end(),
+                          [&name](const option& o) { return o.name == name; });
+    if (x == options.end())
+      return wrong(what, std::string{to_string(what)} + " has no option \""
+                           + name + "\"" + suggest(name, known));
+    if (!given.insert(name).second && !x->repeatable)
+      return wrong(what, name + " is given twice");
+    if (x->flag) {
+      if (equals != std::string::npos)
+        return wrong(what, name + " takes no value");
+      x->flag();
+      continue;
     }
-    if (name == "--config-file" || name == "-c") {
-      if (given)
-        return wrong(about, "--config-file is given twice");
-      given = true;
-      if (!has_value && ++i == args.size())
-        return wrong(about, "--config-file needs the name of a file");
-      result.config_file = has_value ? args[i].substr(equals + 1) : args[i];
-      if (result.config_file.empty())
-        return wrong(about, "--config-file needs the name of a file");
-    } else if (args[i] == "--json" && about == command::status) {
-      result.json = true;
-    } else if (name.rfind('-', 0) == 0) {
-      return wrong(about, std::string{to_string(about)} + " has no option \""
-                            + name + "\"" + suggest(name, known));
-    } else {
-      return wrong(about, std::string{to_string(about)}
-                            + " takes no argument \"" + args[i] + "\"");
-    }
+    auto needs = name + " needs " + x->value_name;
+    if (equals == std::string::npos && i + 1 == args.size())
+      return wrong(what, needs);
+    auto value
+      = equals != std::string::npos ? args[i].substr(equals + 1) : args[++i];
+    if (!x->store(value))
+      return wrong(what, needs + ", got \"" + value + "\"");
   }
-  if (!given)
-    return wrong(about,
-                 std::string{to_string(about)} + " needs --config-file FILE");
+  auto required = what == command::olap ? "--data-dir" : "--config-file";
+  if (given.count(required) == 0)
+    return wrong(what, std::string{to_string(what)} + " needs " + required
+                         + (what == command::olap ? " DIR" : " FILE"));
   return result;
 }
 
@@ -108,12 +170,7 @@ parse_command_line(const std::vector<std::string>& args) {
     return wrong(command::help, std::string{"unknown "} + kind + " \"" + first
                                   + "\"" + suggest(first, known));
   }
-  result.what = *what;
-  if (*what == command::olap) {
-    result.rest.assign(args.begin() + 1, args.end());
-    return result;
-  }
-  return parse_options(std::move(result), args);
+  return parse_options(*what, args);
 }
 
 } // namespace millrace

@@ -34,11 +34,28 @@ CAF_TEST(reads each command) {
   CAF_CHECK_EQUAL(x->config_file, "a=b");
 }
 
-CAF_TEST(hands the arguments of olap on) {
-  auto x = parse_command_line({"olap", "--data-dir", "d", "--help"});
+CAF_TEST(reads the options of olap) {
+  auto x = parse_command_line({"olap", "--data-dir", "d", "--listen=h:1",
+                               "--users-file", "u", "--library", "l",
+                               "--host-name", "a", "--host-name=b",
+                               "--max-memory-bytes", "1000000000000"});
   CAF_REQUIRE(x);
   CAF_CHECK(x->what == command::olap);
-  CAF_CHECK_EQUAL(x->rest, (words{"--data-dir", "d", "--help"}));
+  CAF_CHECK_EQUAL(x->olap.data_dir, "d");
+  CAF_CHECK_EQUAL(x->olap.listen, "h:1");
+  CAF_CHECK_EQUAL(x->olap.users_file, "u");
+  CAF_CHECK_EQUAL(x->olap.library, "l");
+  CAF_CHECK_EQUAL(x->olap.host_names, (words{"a", "b"}));
+  CAF_CHECK_EQUAL(x->olap.max_memory, 1000000000000u);
+  CAF_CHECK_EQUAL(error_of({"olap"}),
+                  "olap needs --data-dir DIR; see: millrace olap --help");
+  CAF_CHECK_EQUAL(
+    error_of({"olap", "--data-dir", "d", "--max-memory-bytes", "4G"}),
+    "--max-memory-bytes needs a number of bytes, got \"4G\"; "
+    "see: millrace olap --help");
+  CAF_CHECK_EQUAL(error_of({"olap", "-c", "x"}),
+                  "olap has no option \"--config-file\"; see: millrace olap "
+                  "--help");
 }
 
 CAF_TEST(help is for all or for one command) {
@@ -58,11 +75,13 @@ CAF_TEST(help is for all or for one command) {
 }
 
 CAF_TEST(each command has a help text of its own that names its options) {
-  for (auto what : {command::run, command::check, command::status}) {
+  for (auto what :
+       {command::run, command::check, command::status, command::olap}) {
     auto text = help_text(what);
     CAF_CHECK(text.find(std::string{"usage: millrace "} + to_string(what))
               == 0);
-    CAF_CHECK(text.find("--config-file") != std::string::npos);
+    auto option = what == command::olap ? "--data-dir" : "--config-file";
+    CAF_CHECK(text.find(option) != std::string::npos);
     CAF_CHECK(text.find("exit code") != std::string::npos);
   }
   CAF_CHECK(help_text(command::help).find("  olap ") != std::string::npos);
@@ -81,9 +100,10 @@ CAF_TEST(says what is wrong and where to look) {
   CAF_CHECK_EQUAL(error_of({"run", "--config-file"}),
                   "--config-file needs the name of a file; see: millrace run "
                   "--help");
-  CAF_CHECK_EQUAL(error_of({"run", "--config-file="}),
-                  "--config-file needs the name of a file; see: millrace run "
-                  "--help");
+  CAF_CHECK_EQUAL(
+    error_of({"run", "--config-file="}),
+    "--config-file needs the name of a file, got \"\"; see: millrace "
+    "run --help");
   CAF_CHECK_EQUAL(error_of({"run", "--config", "x"}),
                   "run has no option \"--config\"; see: millrace run --help");
   CAF_CHECK_EQUAL(error_of({"run", "--confg-file=x"}),
@@ -95,6 +115,8 @@ CAF_TEST(says what is wrong and where to look) {
                   "run takes no argument \"m.conf\"; see: millrace run --help");
   CAF_CHECK_EQUAL(error_of({"run", "-c", "x", "--json"}),
                   "run has no option \"--json\"; see: millrace run --help");
+  CAF_CHECK_EQUAL(error_of({"status", "-c", "x", "--json=yes"}),
+                  "--json takes no value; see: millrace status --help");
   CAF_CHECK_EQUAL(error_of({"--version", "x"}),
                   "\"x\" does not belong behind --version; see: millrace "
                   "--help");
