@@ -1,0 +1,405 @@
+#define CAF_SUITE target_admin
+
+#include "clickhouse/row_binary.hpp"
+#include "clickhouse/target_admin.hpp"
+#include "fake_http_server.hpp"
+#include "fake_tables.hpp"
+
+#include <caf/test/dsl.hpp>
+
+#include <bit>
+#include <mutex>
+
+using namespace millrace;
+using namespace millrace::clickhouse;
+using test::fake_connection;
+using test::fake_http_server;
+using test::http_answer;
+using test::make_target;
+
+namespace {
+
+/// A server that answers by what a statement contains; the first rule counts.
+struct fixture {
+  struct rule {
+    std::string part;
+    int code;
+    std::string answer;
+  };
+
+  fixture() : server([this](fake_connection& peer) { serve(peer); }) {
+    options.url = server.url();
+    options.database = "d";
+  }
+
+  void serve(fake_connection& peer) {
+    fake_connection::request x;
+    while (peer.read_head(x) && peer.read_body(x)) {
+      std::lock_guard guard{mutex};
+      peer.send(answer(x));
+      heads.push_back(x.head.substr(0, x.head.find("\r\n")));
+      bodies.push_back(x.body);
+    }
+  }
+
+  std::string answer(const fake_connection::request& x) {
+    for (auto& [part, code, text] : rules) {
+      if (x.body.find(part) == std::string::npos)
+        continue;
+      if (code == 0)
+        return http_answer(200, text);
+      auto number = std::to_string(code);
+      return http_answer(500, "Code: " + number + ". DB::Exception: " + text,
+                         "X-ClickHouse-Exception-Code: " + number + "\r\n");
+    }
+    return http_answer(200, "");
+  }
+
+  void on(std::string part, std::string answer, int code = 0) {
+    std::lock_guard guard{mutex};
+    rules.insert(rules.begin(), {std::move(part), code, std::move(answer)});
+  }
+
+  /// Bodies of the requests that contain `part`.
+  std::vector<std::string> asked(const std::string& part) {
+    std::lock_guard guard{mutex};
+    std::vector<std::string> out;
+    for (auto& x : bodies)
+      if (x.find(part) != std::string::npos)
+        out.push_back(x);
+    return out;
+  }
+
+  std::mutex mutex;
+  std::vector<rule> rules;
+  std::vector<std::string> heads;
+  std::vector<std::string> bodies;
+  target_options options;
+  fake_http_server server;
+};
+
+/// What was written to the state: kind/name=value@version.
+std::vector<std::string> state_rows(const std::string& body) {
+  std::vector<std::string> out;
+  row_binary_reader in{std::string_view{body}.substr(body.find('\n') + 1)};
+  while (!in.at_end() && !in.failed()) {
+    std::string row{in.string()};
+    for (auto before : {' ', '/', '='}) {
+      row += before;
+      row += in.string();
+    }
+    row += '@';
+    auto at = in.integer(8);
+    row += std::to_string(at >> 32) + '.' + std::to_string(at & 0xFFFFFFFF);
+    out.push_back(std::move(row));
+  }
+  CAF_CHECK(!in.failed());
+  return out;
+}
+
+std::string int64_key(int64_t x) {
+  std::string out;
+  put_integer(out, x);
+  return out;
+}
+
+std::string float_key(double x) {
+  return int64_key(std::bit_cast<int64_t>(x));
+}
+
+/// A row of the answer to `read`: key, version, deleted, values.
+std::string stored(std::string key, uint64_t major, uint64_t minor,
+                   bool deleted, const std::string& values = "") {
+  put_integer(key, minor);
+  put_integer(key, major);
+  key += deleted ? '\x01' : '\0';
+  return key + values;
+}
+
+const problem* find(const std::vector<problem>& xs, const std::string& part) {
+  for (auto& x : xs)
+    if ((x.subject + ": " + x.text + ": " + x.remedy).find(part)
+        != std::string::npos)
+      return &x;
+  return nullptr;
+}
+
+} // namespace
+
+CAF_TEST_FIXTURE_SCOPE(target_admin_tests, fixture)
+
+CAF_TEST(prepare makes what is missing and nothing else) {
+  on("system.databases", "0\n");
+  on("system.tables", "0\n");
+  on("'_dead_letters'", "1\n");
+  target_admin uut{options, "p"};
+  CAF_REQUIRE(uut.prepare());
+  CAF_CHECK_EQUAL(asked("CREATE DATABASE").size(), 1u);
+  auto tables = asked("CREATE TABLE");
+  CAF_REQUIRE_EQUAL(tables.size(), 1u);
+  CAF_CHECK(tables[0].find("_millrace_state") != std::string::npos);
+}
+
+CAF_TEST(each process writes state under a higher epoch) {
+  on("_millrace_state` FINAL",
+     "slot\tshop\t{\"a\": \"x\\ty\\n\"}\t21474836487\nold\t\t\t3\n");
+  target_admin uut{options, "p'1"};
+  auto state = uut.load_state();
+  CAF_REQUIRE(state);
+  CAF_CHECK_EQUAL(state->size(), 1u);
+  CAF_CHECK_EQUAL((*state)[std::make_pair("slot", "shop")],
+                  "{\"a\": \"x\ty\n\"}");
+  CAF_CHECK_EQUAL(asked("WHERE pipeline = 'p\\'1'").size(), 1u);
+  CAF_CHECK(uut.save_state({{{"a", "b"}, "1"}, {{"c", ""}, ""}}));
+  CAF_CHECK(uut.save_state({{{"a", "b"}, "2"}}));
+  CAF_CHECK(uut.save_state({}));
+  auto writes = asked("INSERT INTO `d`.`_millrace_state`");
+  CAF_REQUIRE_EQUAL(writes.size(), 2u);
+  // 21474836487 is 5.7.
+  CAF_CHECK(state_rows(writes[0])
+            == (std::vector<std::string>{"p'1 a/b=1@6.1", "p'1 c/=@6.1"}));
+  CAF_CHECK(state_rows(writes[1])
+            == (std::vector<std::string>{"p'1 a/b=2@6.2"}));
+}
+
+CAF_TEST(state that was never prepared is empty) {
+  on("_millrace_state` FINAL", "no such table (UNKNOWN_TABLE)", 60);
+  target_admin uut{options, "p"};
+  auto state = uut.load_state();
+  CAF_REQUIRE(state);
+  CAF_CHECK(state->empty());
+}
+
+CAF_TEST(state is not written over when it cannot be read) {
+  on("_millrace_state` FINAL", "too much", 241);
+  target_admin uut{options, "p"};
+  auto done = uut.save_state({{{"a", "b"}, "1"}});
+  CAF_REQUIRE(!done);
+  CAF_CHECK(done.error().code == ec::target_failed);
+  CAF_CHECK(asked("INSERT").empty());
+}
+
+CAF_TEST(rows are read by key with their tombstones) {
+  std::string value{"\x00\x03"
+                    "abc\x01",
+                    6};
+  on("IN (SELECT",
+     stored(int64_key(1), 10, 11, false, value)
+       + stored(int64_key(2), 12, 0, true, std::string{"\x01\x01", 2}));
+  auto table = make_target("t",
+                           {{"id", "Int64"},
+                            {"a", "Nullable(String)"},
+                            {"b", "LowCardinality(Nullable(String))"}},
+                           1);
+  target_admin uut{options, "p"};
+  auto rows
+    = uut.read(*table, {int64_key(1), int64_key(2), int64_key('\'')}, {1, 2});
+  CAF_REQUIRE(rows);
+  CAF_REQUIRE_EQUAL(rows->size(), 2u);
+  auto& one = rows->at(int64_key(1));
+  CAF_CHECK((one.at == version{10, 11}));
+  CAF_CHECK(!one.deleted);
+  CAF_REQUIRE_EQUAL(one.values.size(), 2u);
+  CAF_CHECK(one.values[0] == std::string("\0\3abc", 5));
+  CAF_CHECK(one.values[1] == "\1");
+  CAF_CHECK(rows->at(int64_key(2)).deleted);
+  auto sql = asked("IN (SELECT")[0];
+  CAF_CHECK(sql.find("'`id` Int64', '\x01\\0\\0\\0\\0\\0\\0\\0\x02")
+            != std::string::npos);
+  CAF_CHECK(sql.find("\\'\\0\\0\\0\\0\\0\\0\\0')) GROUP BY `id`")
+            != std::string::npos);
+}
+
+CAF_TEST(long lists of keys are asked for in parts) {
+  target_admin uut{options, "p"};
+  auto table = make_target("t", {{"id", "String"}}, 1);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 10'000; ++i) {
+    std::string key;
+    put_string(key, std::to_string(i));
+    keys.push_back(std::move(key));
+  }
+  CAF_CHECK(uut.read(*table, keys, {}));
+  CAF_CHECK_EQUAL(asked("IN (SELECT").size(), 3u);
+  std::string large;
+  put_string(large, std::string(3'000'000, 'x'));
+  CAF_CHECK(uut.read(*table, {large, large}, {}));
+  CAF_CHECK_EQUAL(asked("IN (SELECT").size(), 5u);
+  CAF_CHECK(uut.read(*table, {}, {}));
+  CAF_CHECK_EQUAL(asked("IN (SELECT").size(), 5u);
+}
+
+CAF_TEST(a zero of either sign is one key) {
+  on("IN (SELECT", stored(float_key(-0.0), 5, 6, false));
+  auto table = make_target("t", {{"k", "Float64"}}, 1);
+  target_admin uut{options, "p"};
+  auto rows
+    = uut.read(*table, {float_key(0.0), float_key(-0.0), float_key(1)}, {});
+  CAF_REQUIRE(rows);
+  CAF_CHECK_EQUAL(rows->size(), 2u);
+  CAF_CHECK_EQUAL(rows->count(float_key(0.0)), 1u);
+  CAF_CHECK_EQUAL(rows->count(float_key(-0.0)), 1u);
+}
+
+CAF_TEST(an answer that ends in a row is an error) {
+  auto whole = stored(int64_key(1), 10, 11, false, std::string{"\x02zz", 3});
+  auto table = make_target("t", {{"id", "Int64"}, {"a", "String"}}, 1);
+  for (size_t n = 1; n < whole.size(); ++n) {
+    on("IN (SELECT", whole.substr(0, n));
+    target_admin uut{options, "p"};
+    auto rows = uut.read(*table, {int64_key(1)}, {1});
+    CAF_CHECK(!rows);
+  }
+}
+
+CAF_TEST(clear writes tombstones below the version) {
+  auto table = make_target("t", {{"b", "Int64"}, {"a", "String"}}, 2);
+  target_admin uut{options, "p"};
+  CAF_CHECK(uut.clear(*table, {7, 8}, {7, 8}, 1'000'000));
+  auto sql = asked("INSERT INTO `d`.`t`");
+  CAF_REQUIRE_EQUAL(sql.size(), 1u);
+  CAF_CHECK_EQUAL(
+    sql[0],
+    "INSERT INTO `d`.`t` (`b`, `a`, _version, _deleted, _committed_at) SELECT "
+    "`b`, `a`, bitOr(bitShiftLeft(toUInt128(7), 64), toUInt128(8)), 1, "
+    "fromUnixTimestamp64Micro(toInt64(1000000), 'UTC') FROM `d`.`t` FINAL "
+    "WHERE _version < bitOr(bitShiftLeft(toUInt128(7), 64), toUInt128(8))");
+}
+
+CAF_TEST(settings of the profile that change answers are undone) {
+  on("system.settings", "final\nlimit\n");
+  on("max(_version)", "77\n");
+  auto table = make_target("t", {{"id", "Int64"}}, 1);
+  target_admin uut{options, "p"};
+  auto x = uut.highest_version(*table);
+  CAF_REQUIRE(x);
+  CAF_CHECK_EQUAL(x->value, 77u);
+  CAF_CHECK(heads.back().find("final=0") != std::string::npos);
+  CAF_CHECK(heads.back().find("limit=0") != std::string::npos);
+  CAF_CHECK(heads.back().find("extremes") == std::string::npos);
+}
+
+CAF_TEST(a table that does not exist has no version) {
+  on("max(_version)", "no such table", 60);
+  auto table = make_target("t", {{"id", "Int64"}}, 1);
+  target_admin uut{options, "p"};
+  auto x = uut.highest_version(*table);
+  CAF_REQUIRE(x);
+  CAF_CHECK_EQUAL(x->value, 0u);
+}
+
+CAF_TEST(an existing table that does not fit is left alone) {
+  on("FROM system.tables", "MergeTree\tMergeTree ORDER BY id\tid\n");
+  on("FROM system.columns", "id\tString\t\t1\t0\n");
+  auto table = make_target("t", {{"id", "Int64"}}, 1);
+  target_admin uut{options, "p"};
+  auto done = uut.ensure(*table);
+  CAF_REQUIRE(!done);
+  CAF_CHECK(done.error().code == ec::table_unsuitable);
+  for (std::string part : {"\"t\"", "its engine is MergeTree",
+                           "column \"id\" is String, wanted is Int64"})
+    CAF_CHECK(done.error().text.find(part) != std::string::npos);
+  CAF_CHECK(asked("ALTER").empty());
+  CAF_CHECK(asked("CREATE").empty());
+}
+
+CAF_TEST(limits are the widest that the server holds) {
+  // As an old server shows the three lower and the three upper ends.
+  on("format(RowBinary", "1900-01-01\t1900-01-01 00:00:00.000000\n"
+                         "1900-01-01\t1900-01-01 00:00:00.000000\n"
+                         "1925-01-01\t1925-01-01 00:00:00.000000\n"
+                         "2299-12-31\t2299-12-31 23:59:59.999999\n"
+                         "2299-12-31\t2299-12-31 23:59:59.999999\n"
+                         "2283-11-11\t2283-11-12 23:59:59.999999\n");
+  target_admin uut{options, "p"};
+  auto x = uut.limits();
+  CAF_REQUIRE(x);
+  transform::server_limits expected;
+  CAF_CHECK_EQUAL(x->date_min, expected.date_min);
+  CAF_CHECK_EQUAL(x->date_max, expected.date_max);
+  CAF_CHECK_EQUAL(x->timestamp_min, expected.timestamp_min);
+  CAF_CHECK_EQUAL(x->timestamp_max, expected.timestamp_max);
+}
+
+CAF_TEST(the survey plans what is missing) {
+  on("version()", "23.2.1.1\n");
+  on("system.databases", "0\n");
+  on("CHECK GRANT", "1\n");
+  std::vector<std::string> plan;
+  target_admin uut{options, "p"};
+  auto x = uut.survey({make_target("t", {{"id", "Int64"}}, 1)}, plan);
+  CAF_REQUIRE(x);
+  CAF_CHECK(x->empty());
+  CAF_REQUIRE_EQUAL(plan.size(), 4u);
+  CAF_CHECK(asked("CREATE TABLE IF").empty());
+}
+
+CAF_TEST(the survey names what stands in the way) {
+  on("version()", "22.8.1.1\n");
+  on("system.databases", "0\n");
+  on("CHECK GRANT", "0\n");
+  on("SELECT 1", "Cannot modify setting in readonly mode", 164);
+  options.engine = "ReplicatedReplacingMergeTree('/fixed/{shard}', '{r}')";
+  std::vector<std::string> plan;
+  target_admin uut{options, "p"};
+  auto x = uut.survey(
+    {make_target(std::string(220, 'n'), {{"id", "Int64"}}, 1)}, plan);
+  CAF_REQUIRE(x);
+  for (auto part :
+       {"its version is 22.8.1.1", "user \"default\": it may only read",
+        "GRANT CREATE DATABASE ON `d`.* TO `default`",
+        "it lacks privileges on database \"d\": SELECT, INSERT",
+        "its name is too long", "[target] engine: its path is the same"})
+    CAF_CHECK(find(*x, part) != nullptr);
+  CAF_CHECK_EQUAL(x->size(), 6u);
+}
+
+CAF_TEST(a server that cannot be asked is a failure of the survey) {
+  on("version()", "wrong password", 516);
+  std::vector<std::string> plan;
+  target_admin uut{options, "p"};
+  auto x = uut.survey({}, plan);
+  CAF_REQUIRE(!x);
+  CAF_CHECK(x.error().code == ec::target_refused);
+}
+
+CAF_TEST(older servers without check grant are taken at their word) {
+  on("version()", "23.8.1.1\n");
+  on("system.databases", "1\n");
+  on("CHECK GRANT", "Syntax error", 62);
+  std::vector<std::string> plan;
+  target_admin uut{options, "p"};
+  auto x = uut.survey({}, plan);
+  CAF_REQUIRE(x);
+  CAF_CHECK(x->empty());
+}
+
+CAF_TEST(dead letters are written once for each change) {
+  target_admin uut{options, "p"};
+  CAF_CHECK(uut.write_dead_letters({}));
+  CAF_CHECK(uut.write_dead_letters({{"public.t",
+                                     operation::remove,
+                                     {0x100000002, 3},
+                                     4,
+                                     "{\"before\":{}}",
+                                     "{\"id\":1}",
+                                     "bad"}}));
+  auto bodies = asked("INSERT INTO `d`.`_dead_letters`");
+  CAF_REQUIRE_EQUAL(bodies.size(), 1u);
+  row_binary_reader in{
+    std::string_view{bodies[0]}.substr(bodies[0].find('\n') + 1)};
+  CAF_CHECK_EQUAL(std::string{in.string()}, "p");
+  CAF_CHECK_EQUAL(std::string{in.string()}, "public.t");
+  CAF_CHECK_EQUAL(std::string{in.string()}, to_string(operation::remove));
+  CAF_CHECK_EQUAL(std::string{in.string()}, "1/2");
+  CAF_CHECK_EQUAL(in.integer(8), 3u);
+  CAF_CHECK_EQUAL(in.integer(8), 0x100000002u);
+  CAF_CHECK_EQUAL(in.integer(8), 4u);
+  CAF_CHECK_EQUAL(std::string{in.string()}, "{\"id\":1}");
+  CAF_CHECK_EQUAL(std::string{in.string()}, "{\"before\":{}}");
+  CAF_CHECK_EQUAL(std::string{in.string()}, "bad");
+  CAF_CHECK(in.integer(8) > 1'600'000'000'000'000u);
+  CAF_CHECK(in.at_end());
+}
+
+CAF_TEST_FIXTURE_SCOPE_END()
