@@ -153,11 +153,20 @@ failure connect_failure(PGconn* conn, bool timed_out, session_kind kind) {
   } else if (!timed_out && is_refusal(conn, text)) {
     result = ec::source_refused;
   }
+  // One host: it is named already.
+  constexpr std::string_view prefix = "connection to server ";
+  constexpr std::string_view failed = " failed: ";
+  if (text.starts_with(prefix) && text.find(prefix, 1) == std::string::npos
+      && text.find(failed) != std::string::npos)
+    text.erase(0, text.find(failed) + failed.size());
   std::string line = "cannot connect to PostgreSQL (";
   line += describe_peer(conn);
   line += kind == session_kind::replication ? ", replication): " : "): ";
   line += text;
-  if (const auto* what = advice(code, text); what != nullptr) {
+  const auto* what = PQconnectionNeedsPassword(conn) != 0
+                       ? "set source.password-file or MILLRACE_SOURCE_PASSWORD"
+                       : advice(code, text);
+  if (what != nullptr) {
     line += "; ";
     line += what;
   }

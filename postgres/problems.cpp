@@ -153,7 +153,8 @@ private:
             "compute them in the target, by a view or a MATERIALIZED column",
             true);
     }
-    if (!has_identity(table))
+    // In a publication that publishes its updates it is worse than that.
+    if (!has_identity(table) && !covers(x_.main, table))
       add(subject,
           std::string{table.deferrable_key ? "its primary key is deferrable, "
                                              "which is no identity"
@@ -307,6 +308,8 @@ private:
     }
     // It must be older than the slot: it is made with it, even if it is empty.
     auto sql = create(p.name, tables, "insert, truncate");
+    if (x_.main.all_tables)
+      return;
     if (!x_.slot.exists && x_.may_create && all_owned(tables))
       x_.statements.push_back(std::move(sql));
     else if (!tables.empty())

@@ -116,7 +116,8 @@ CAF_TEST(a relation is described by the catalogue only where they agree) {
   CAF_CHECK_EQUAL((*before)->columns.size(), 2u);
   CAF_MESSAGE("a table renamed since then has the stream's name");
   now.description.name = "store";
-  CAF_CHECK_EQUAL((*describe_as(now, shop()))->name, "shop");
+  auto renamed = describe_as(now, shop());
+  CAF_CHECK_EQUAL((*renamed)->name, "shop");
   auto refused = [](const catalogue_table& x, const relation& y) {
     auto result = describe_as(x, y);
     return !result && result.error().code == ec::table_unsuitable;
