@@ -1,9 +1,13 @@
 #include "app/check.hpp"
 
+#include "app/status.hpp"
 #include "clickhouse/client.hpp"
 #include "clickhouse/target_admin.hpp"
 #include "postgres/source_admin.hpp"
 #include "transform/mapping.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/value.hpp>
 
 namespace millrace {
 
@@ -62,6 +66,7 @@ private:
                            + to_string(x->slot_confirmed) + ", holds back "
                            + std::to_string(x->slot_lag) + " bytes of log");
     add(x->problems);
+    excuse_running_node();
     for (const auto& name : x->missing)
       out_.findings.push_back({ec::none, true, name,
                                "does not exist yet, and would be waited for",
@@ -73,6 +78,27 @@ private:
                                "no table matches",
                                "change the patterns, or create the tables"});
     sources_ = std::move(x->tables);
+  }
+
+  /// A slot that the node of this very configuration uses is as it should be.
+  void excuse_running_node() {
+    for (auto& x : out_.findings)
+      if (x.code == ec::slot_busy && running_pipeline() == config_.pipeline) {
+        x.warning = true;
+        x.text += ", the node that runs with this configuration";
+        x.remedy.clear();
+      }
+  }
+
+  std::string running_pipeline() const {
+    auto text = fetch_status(config_.http);
+    boost::json::error_code err;
+    auto value = text ? boost::json::parse(*text, err) : boost::json::value{};
+    if (!err && value.is_object())
+      if (const auto* x = value.get_object().if_contains("pipeline");
+          x != nullptr && x->is_string())
+        return std::string{x->get_string()};
+    return {};
   }
 
   void map_tables() {

@@ -12,6 +12,14 @@ std::string count_of(size_t n, const std::string& what) {
   return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
 }
 
+/// A statement of several lines, all but the first further to the right.
+std::string indented(std::string text) {
+  for (auto i = text.find('\n'); i != std::string::npos;
+       i = text.find('\n', i + 1))
+    text.insert(i + 1, "    ");
+  return text;
+}
+
 void print_table(std::ostream& out, const configuration& config,
                  const target_table& x, const std::vector<std::string>& notes) {
   out << "  " << x.source->full_name() << " -> " << config.target.database
@@ -60,8 +68,8 @@ void print(std::ostream& out, const configuration& config, const preflight& x) {
                 i < x.remarks.size() ? x.remarks[i]
                                      : std::vector<std::string>{});
   out << "\nplan of millrace run\n";
-  for (const auto& line : x.plan)
-    out << "  " << line << "\n";
+  for (const auto& step : x.plan)
+    out << "  " << indented(step) << "\n";
   if (!x.source_answers || !x.target_answers)
     out << "  not known, because a server does not answer\n";
   else if (x.plan.empty())

@@ -158,12 +158,17 @@ std::string render(const json::value& x) {
            + text_of(last.at("text")) + "\n";
   rows table{{"table", "inserts", "updates", "deletes", "snapshot", "written",
               "lag", "dead letters", ""}};
+  std::string notes;
   for (const auto& t : x.at("tables").as_array()) {
     const auto& events = t.at("events");
-    auto remark = !t.at("quarantine").is_null()
-                    ? "QUARANTINED: " + text_of(t.at("quarantine"))
-                  : !t.at("note").is_null() ? text_of(t.at("note"))
-                                            : std::string{};
+    std::string remark;
+    if (!t.at("quarantine").is_null())
+      remark = "QUARANTINED";
+    if (!t.at("note").is_null()) {
+      notes += "note: " + text_of(t.at("table")) + ": " + text_of(t.at("note"))
+               + "\n";
+      remark += remark.empty() ? "note" : ", note";
+    }
     table.push_back(
       {text_of(t.at("table")), grouped(number_of(events.at("insert"))),
        grouped(number_of(events.at("update"))),
@@ -172,7 +177,7 @@ std::string render(const json::value& x) {
        span(t.at("lag_seconds").to_number<double>()),
        grouped(number_of(t.at("dead_letters"))), remark});
   }
-  return out + "\n" + aligned(table);
+  return out + "\n" + aligned(table) + notes;
 }
 
 } // namespace

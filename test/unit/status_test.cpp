@@ -68,7 +68,7 @@ CAF_TEST(shows what a running node does) {
   CAF_CHECK(shows("slot      active, holds back 3.0 MiB, reserved\n"));
   CAF_CHECK(shows("public.orders  1,234,567"));
   CAF_CHECK(shows("waiting 0 of about 1,000"));
-  CAF_CHECK(shows("inserts only\n"));
+  CAF_CHECK(shows("note: public.orders: inserts only\n"));
   CAF_CHECK_EQUAL(ask(true), 0);
   CAF_CHECK_EQUAL(out.str().substr(0, 20), "{\"pipeline\":\"shop\",\"");
 }
@@ -83,7 +83,7 @@ CAF_TEST(exit code 1 with the reasons when the node is not ready) {
   CAF_CHECK(shows("state     waiting for target: connection refused\n"));
   CAF_CHECK(shows("not ready table public.orders is quarantined: column a "
                   "changed\n"));
-  CAF_CHECK(shows("QUARANTINED: column a changed\n"));
+  CAF_CHECK(shows("QUARANTINED\n"));
   CAF_CHECK(shows(": insert failed\n"));
   CAF_CHECK_EQUAL(ask(true), 1);
 }
