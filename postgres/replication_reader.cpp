@@ -72,9 +72,12 @@ public:
 private:
   enum class step { more, stop };
 
+  /// Why a status is sent: on our own, as answer, or to get one.
+  enum class request { none, answer, ask };
+
   result<step> take(std::string_view message);
   result<step> keepalive(std::string_view message);
-  result<void> send_status(bool ask);
+  result<void> send_status(request x);
   failure stream_failure();
   failure broken(std::string text) const;
 
@@ -176,7 +179,7 @@ pgoutput_reader::keepalive(std::string_view message) {
   if (!decoder_.in_transaction())
     complete_ = std::max(complete_, end);
   if (message[17] != 0)
-    if (auto sent = send_status(false); !sent)
+    if (auto sent = send_status(request::answer); !sent)
       return tl::unexpected{std::move(sent.error())};
   return step::more;
 }
@@ -190,7 +193,7 @@ result<void> pgoutput_reader::confirm(lsn pos) {
   unsent_ = true;
   if (clock::now() - sent_ < 100ms)
     return {};
-  return send_status(false);
+  return send_status(request::none);
 }
 
 result<void> pgoutput_reader::tick() {
@@ -211,11 +214,11 @@ result<void> pgoutput_reader::tick() {
   }
   if (silent >= options_.silence / 2 && asked_ <= heard_) {
     asked_ = now;
-    return send_status(true);
+    return send_status(request::ask);
   }
   if (now - sent_ >= options_.status_interval
       || (unsent_ && now - sent_ >= 100ms))
-    return send_status(false);
+    return send_status(request::none);
   if (PQflush(conn_.get()) < 0)
     failure_ = stream_failure();
   if (failure_.code != ec::none)
@@ -223,14 +226,19 @@ result<void> pgoutput_reader::tick() {
   return {};
 }
 
-result<void> pgoutput_reader::send_status(bool ask) {
+result<void> pgoutput_reader::send_status(request x) {
   std::string status = "r";
   status.reserve(34);
   append(status, std::max(server_, confirmed_).value); // written: received
-  append(status, confirmed_.value);
-  append(status, confirmed_.value);
+  // A server that shuts down asks, and waits until what it sent is flushed:
+  // with a target that is away for ever. Left open, what was written counts;
+  // the slot stays where it is.
+  auto flushed
+    = x == request::answer && confirmed_ < server_ ? lsn{} : confirmed_;
+  append(status, flushed.value);
+  append(status, flushed.value);
   append(status, protocol_time());
-  status += ask ? '\1' : '\0';
+  status += x == request::ask ? '\1' : '\0';
   auto* conn = conn_.get();
   // The connection does not block: at the worst the status leaves with the
   // next tick.
@@ -240,7 +248,7 @@ result<void> pgoutput_reader::send_status(bool ask) {
     return tl::unexpected{failure_};
   }
   sent_ = clock::now();
-  unsent_ = false;
+  unsent_ = unsent_ && flushed != confirmed_;
   return {};
 }
 
