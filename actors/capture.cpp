@@ -31,6 +31,8 @@ void read_again(capture_ptr self) {
 
 void wait_for_data(capture_ptr self) {
   auto& st = self->state;
+  if (st.reading)
+    return;
   if (!st.watch)
     st.watch = std::make_unique<readiness_watch>(
       st.reader->fd(), [hdl = capture_actor{self}, fd = st.reader->fd(),
@@ -101,6 +103,7 @@ void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
   st.context.numbers->received_position.set(
     static_cast<int64_t>(st.reader->received().value));
   st.context.numbers->received_commit.set(committed_at);
+  st.newest_commit = committed_at;
   st.sent.push_back({bytes, complete, false, committed_at});
   st.in_flight_bytes += bytes;
   show_in_flight(st);
@@ -182,11 +185,28 @@ void fill(capture_ptr self, postgres::read_outcome&& outcome,
       [self](const caf::error& err) { self->quit(err); });
 }
 
-void read(capture_ptr self) {
+bool is_lagging(const capture_state& st) {
+  auto lag = now_microseconds() - st.newest_commit;
+  return st.newest_commit != 0
+         && std::chrono::microseconds{lag} > st.options.lagging;
+}
+
+// The reader keeps small batches for a while; they are fetched in any case.
+void gather(capture_ptr self) {
+  auto& st = self->state;
+  if (st.gathering)
+    return;
+  st.gathering = true;
+  self->delayed_send(self, st.options.gather, atom::flush_v);
+}
+
+void read(capture_ptr self, bool may_gather) {
   auto& st = self->state;
   if (!st.reader || st.paused || st.stopping || window_is_full(st))
     return;
-  auto outcome = st.reader->read(st.options.batch);
+  auto limits = st.options.batch;
+  limits.gather = may_gather && is_lagging(st);
+  auto outcome = st.reader->read(limits);
   if (!outcome) {
     self->quit(to_error(outcome.error()));
     return;
@@ -200,6 +220,8 @@ void read(capture_ptr self) {
     forward(self, std::move(outcome->batch), outcome->complete);
   } else {
     note_position(self, outcome->complete);
+    if (limits.gather)
+      gather(self);
   }
   if (outcome->unknown)
     describe(self, *outcome->unknown);
@@ -266,7 +288,11 @@ capture_actor::behavior_type capture(capture_ptr self, unit context,
   return {
     [self](atom::readable) {
       self->state.reading = false;
-      read(self);
+      read(self, true);
+    },
+    [self](atom::flush) {
+      self->state.gathering = false;
+      read(self, false);
     },
     [self](atom::tick) { tick(self); },
     [self](atom::stop) {

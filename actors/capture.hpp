@@ -23,6 +23,11 @@ struct capture_options {
 
   /// Whether rows from before are wanted.
   bool snapshot = true;
+
+  /// A stream that lags more than this is catching up: small batches are
+  /// gathered for so long, since larger ones cost less.
+  std::chrono::milliseconds lagging{1'000};
+  std::chrono::milliseconds gather{20};
 };
 
 /// Whom CAPTURE talks to.
@@ -80,6 +85,12 @@ struct capture_state {
 
   /// Reading waits for an answer: a description, filled values.
   bool paused = false;
+
+  /// Commit time of the newest change received, microseconds since 1970 UTC.
+  int64_t newest_commit = 0;
+
+  /// The reader holds rows back, and a `flush` for them is on its way.
+  bool gathering = false;
   bool stopping = false;
   uint64_t ticks = 0;
 

@@ -104,6 +104,8 @@ using snapshotter_actor = caf::typed_actor<
 using capture_actor = caf::typed_actor<
   // INTERNAL: There may be something to read.
   caf::reacts_to<atom::readable>,
+  // INTERNAL: What has been gathered is to be read.
+  caf::reacts_to<atom::flush>,
   // INTERNAL: Once a second.
   caf::reacts_to<atom::tick>,
   // Stops reading, confirms what becomes durable, then ends.

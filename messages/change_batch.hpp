@@ -102,8 +102,8 @@ struct change_batch {
 
   /// Memory that the batch holds; what windows count.
   size_t bytes() const {
-    return text.capacity() + cells.capacity() * sizeof(cell)
-           + changes.capacity() * sizeof(change);
+    return text.size() + cells.size() * sizeof(cell)
+           + changes.size() * sizeof(change);
   }
 
   std::string_view text_of(const cell& x) const {

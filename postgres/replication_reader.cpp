@@ -134,6 +134,8 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
   }
   if (stream_.received())
     heard_ = clock::now();
+  if (result.drained && limits.gather && decoder_.rows() > 0)
+    return result;
   result.batch = decoder_.take();
   result.with_unchanged = decoder_.take_unchanged();
   if (decoder_.unknown() != nullptr)

@@ -36,6 +36,11 @@ struct read_outcome {
 struct read_limits {
   size_t rows = 8192;
   size_t bytes = 1 << 20;
+
+  /// What has been read stays in the reader while more is likely to come:
+  /// `drained` then brings no batch. While catching up, larger batches cost
+  /// less; the caller reads again without `gather` before long.
+  bool gather = false;
 };
 
 /// Reads one slot by the streaming replication protocol and decodes pgoutput
