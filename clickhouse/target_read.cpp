@@ -1,11 +1,11 @@
 #include "clickhouse/ddl.hpp"
+#include "clickhouse/float_keys.hpp"
 #include "clickhouse/names.hpp"
 #include "clickhouse/row_binary.hpp"
 #include "clickhouse/settings.hpp"
 #include "clickhouse/target_admin_impl.hpp"
 
-#include <bit>
-#include <cstring>
+#include <algorithm>
 
 namespace millrace::clickhouse {
 
@@ -18,26 +18,26 @@ namespace {
 constexpr size_t max_keys = 4'096;
 constexpr size_t max_key_bytes = 1'000'000;
 
+/// Of the first query, when the size of the values is not known.
+constexpr size_t first_keys = 256;
+
+/// Size of an answer that later queries aim at: values may be megabytes.
+constexpr size_t answer_bytes = 8 << 20;
+
 /// Room in the statement for everything but the keys.
 constexpr size_t statement_room = 1 << 20;
 
 struct read_plan {
   std::vector<target_column> key;
-  std::vector<clickhouse_type> key_types;
+  key_types keys;
   std::vector<clickhouse_type> value_types;
   std::string before;
   std::string after;
-  bool has_float_key = false;
 };
 
 clickhouse_type bare_key(const target_column& x) {
   auto type = transform::parse_type(x.type).value_or(clickhouse_type{});
   return type.family == type_family::low_cardinality ? type.inner[0] : type;
-}
-
-bool has_float(const clickhouse_type& x) {
-  return x.family == type_family::floating
-         || (!x.inner.empty() && has_float(x.inner[0]));
 }
 
 /// `SELECT keys, newest version, its values ... WHERE keys IN (...)`. Without
@@ -61,8 +61,7 @@ make_plan(const target_options& options, const target_table& table,
     names += (names.empty() ? "" : ", ") + name;
     casts += "CAST(" + name + ", " + quote_literal(text) + "), ";
     structure += (structure.empty() ? "" : ", ") + name + ' ' + text;
-    out.has_float_key = out.has_float_key || has_float(type);
-    out.key_types.push_back(std::move(type));
+    out.keys.push_back(std::move(type));
   }
   std::string values = "_deleted";
   for (auto i : columns) {
@@ -85,47 +84,12 @@ make_plan(const target_options& options, const target_table& table,
   return out;
 }
 
-/// Keys that ClickHouse takes for equal get equal bytes: 0 and -0.
-std::string normalized(const read_plan& plan, std::string_view key);
-
-void normalize(std::string& out, const clickhouse_type& type,
-               row_binary_reader& in) {
-  if (type.family == type_family::array) {
-    auto n = in.varint();
-    put_varint(out, n);
-    for (; n > 0 && !in.failed(); --n)
-      normalize(out, type.inner[0], in);
-    return;
-  }
-  if (type.family == type_family::nullable) {
-    auto is_null = in.integer(1);
-    out += static_cast<char>(is_null);
-    if (is_null == 0)
-      normalize(out, type.inner[0], in);
-    return;
-  }
-  std::string bytes{in.value(type)};
-  if (type.family == type_family::floating && !bytes.empty()
-      && static_cast<unsigned char>(bytes.back()) == 0x80
-      && bytes.find_first_not_of('\0') == bytes.size() - 1)
-    bytes.back() = '\0';
-  out += bytes;
-}
-
-std::string normalized(const read_plan& plan, std::string_view key) {
-  row_binary_reader in{key};
-  std::string out;
-  for (auto& type : plan.key_types)
-    normalize(out, type, in);
-  return in.failed() ? std::string{key} : out;
-}
-
 result<void> add_rows(const read_plan& plan, const target_table& table,
                       std::string_view body, stored_rows& out) {
   row_binary_reader in{body};
   while (!in.at_end() && !in.failed()) {
     std::string key;
-    for (auto& type : plan.key_types)
+    for (auto& type : plan.keys)
       key += in.value(type);
     stored_row row;
     row.at.minor = in.integer(8);
@@ -146,13 +110,22 @@ result<void> add_rows(const read_plan& plan, const target_table& table,
 stored_rows as_asked(const read_plan& plan, stored_rows found,
                      const std::vector<std::string>& keys) {
   stored_rows by_value;
-  for (auto& [key, row] : found)
-    by_value.emplace(normalized(plan, key), std::move(row));
+  for (auto& [key, row] : found) {
+    auto [i, added] = by_value.emplace(canonical_key(plan.keys, key), row);
+    if (!added && i->second.at < row.at)
+      i->second = std::move(row);
+  }
   stored_rows out;
   for (auto& key : keys)
-    if (auto i = by_value.find(normalized(plan, key)); i != by_value.end())
+    if (auto i = by_value.find(canonical_key(plan.keys, key));
+        i != by_value.end())
       out.emplace(key, i->second);
   return out;
+}
+
+/// How many keys to ask for next, after `n` keys brought `bytes`.
+size_t next_count(size_t n, size_t bytes) {
+  return std::clamp(answer_bytes * n / (bytes + 1), size_t{1}, max_keys);
 }
 
 } // namespace
@@ -167,13 +140,19 @@ result<stored_rows> target_admin::read(const target_table& table,
   auto plan = make_plan(x.options, table, columns);
   if (!plan)
     return tl::unexpected(std::move(plan.error()));
+  auto floats = has_float(plan->keys);
+  auto count = columns.empty() ? max_keys : first_keys;
   for (size_t i = 0; i < keys.size();) {
     auto sql = plan->before;
     size_t bytes = 0;
-    for (size_t n = 0; i < keys.size() && n < max_keys && bytes < max_key_bytes;
-         ++i, ++n) {
-      escape_literal(sql, keys[i]);
+    size_t n = 0;
+    for (; i < keys.size() && n < count && bytes < max_key_bytes; ++i, ++n) {
       bytes += keys[i].size();
+      if (!floats)
+        escape_literal(sql, keys[i]);
+      else
+        for (auto& form : key_forms(plan->keys, keys[i]))
+          escape_literal(sql, form);
     }
     sql += plan->after;
     auto body = x.row_binary(
@@ -181,11 +160,12 @@ result<stored_rows> target_admin::read(const target_table& table,
       {{"max_query_size", std::to_string(sql.size() + statement_room)}});
     if (!body)
       return tl::unexpected(std::move(body.error()));
+    count = next_count(n, body->size());
     auto added = add_rows(*plan, table, *body, out);
     if (!added)
       return tl::unexpected(std::move(added.error()));
   }
-  if (plan->has_float_key)
+  if (floats)
     return as_asked(*plan, std::move(out), keys);
   return out;
 }

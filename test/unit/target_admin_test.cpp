@@ -229,6 +229,19 @@ CAF_TEST(long lists of keys are asked for in parts) {
   CAF_CHECK_EQUAL(asked("IN (SELECT").size(), 5u);
 }
 
+CAF_TEST(large values are asked for in small parts) {
+  auto table = make_target("t", {{"id", "Int64"}, {"a", "String"}}, 1);
+  std::string value;
+  put_string(value, std::string(16 << 20, 'x'));
+  on("IN (SELECT", stored(int64_key(1), 1, 1, false, value));
+  target_admin uut{options, "p"};
+  std::vector<std::string> keys;
+  for (int64_t i = 0; i < 256 + 127 + 63 + 2; ++i)
+    keys.push_back(int64_key(i));
+  CAF_CHECK(uut.read(*table, keys, {1}));
+  CAF_CHECK_EQUAL(asked("IN (SELECT").size(), 4u);
+}
+
 CAF_TEST(a zero of either sign is one key) {
   on("IN (SELECT", stored(float_key(-0.0), 5, 6, false));
   auto table = make_target("t", {{"k", "Float64"}}, 1);
@@ -239,6 +252,25 @@ CAF_TEST(a zero of either sign is one key) {
   CAF_CHECK_EQUAL(rows->size(), 2u);
   CAF_CHECK_EQUAL(rows->count(float_key(0.0)), 1u);
   CAF_CHECK_EQUAL(rows->count(float_key(-0.0)), 1u);
+  // Both forms of the zero are asked for, each time.
+  auto sql = asked("IN (SELECT")[0];
+  auto at = sql.find("'`k` Float64', '") + 16;
+  CAF_CHECK_EQUAL(sql.substr(at, sql.find("'))", at) - at),
+                  std::string{"\\0\\0\\0\\0\\0\\0\\0\\0"
+                              "\\0\\0\\0\\0\\0\\0\\0\x80"
+                              "\\0\\0\\0\\0\\0\\0\\0\\0"
+                              "\\0\\0\\0\\0\\0\\0\\0\x80"
+                              "\\0\\0\\0\\0\\0\\0\xF0\x3F"});
+}
+
+CAF_TEST(of two forms of a key the newer row counts) {
+  on("IN (SELECT",
+     stored(float_key(0.0), 7, 0, false) + stored(float_key(-0.0), 8, 0, true));
+  auto table = make_target("t", {{"k", "Float64"}}, 1);
+  target_admin uut{options, "p"};
+  auto rows = uut.read(*table, {float_key(0.0)}, {});
+  CAF_REQUIRE(rows);
+  CAF_CHECK(rows->at(float_key(0.0)).deleted);
 }
 
 CAF_TEST(an answer that ends in a row is an error) {
