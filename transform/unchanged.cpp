@@ -17,14 +17,32 @@ bool row_has_unchanged(const cell* row, size_t width) {
                      [](const cell& x) { return x.size == cell::unchanged; });
 }
 
+// Whether the old row tells the column: all with a full identity, else the key.
+bool old_row_has(const change_batch& batch, const change& x, size_t column) {
+  return x.old == old_row::full
+         || (x.old == old_row::key
+             && batch.tables[x.table]->columns[column].key_position >= 0);
+}
+
+bool is_open(const change_batch& batch, const change& x) {
+  if (x.row == change::no_row)
+    return false;
+  const cell* row = &batch.cells[x.row];
+  auto width = width_of(batch, x);
+  if (!row_has_unchanged(row, width))
+    return false;
+  for (size_t c = 0; c < width; ++c)
+    if (row[c].size == cell::unchanged && !old_row_has(batch, x, c))
+      return true;
+  return false;
+}
+
 } // namespace
 
 bool has_unchanged(const change_batch& batch,
                    std::span<const uint32_t> changes) {
   return std::any_of(changes.begin(), changes.end(), [&](uint32_t i) {
-    const auto& x = batch.changes[i];
-    return x.row != change::no_row
-           && row_has_unchanged(&batch.cells[x.row], width_of(batch, x));
+    return is_open(batch, batch.changes[i]);
   });
 }
 
@@ -32,9 +50,7 @@ unchanged_values::unchanged_values(const change_batch& batch,
                                    std::span<const uint32_t> changes,
                                    const target_table& table,
                                    row_encoder& encoder)
-  : batch_(batch),
-    table_(table),
-    changes_(changes.begin(), changes.end()),
+  : batch_(batch), table_(table), changes_(changes.begin(), changes.end()),
     cells_(batch.cells) {
   for (uint32_t i = 0; i < table.columns.size(); ++i)
     column_index_.emplace(table.columns[i].source, i);
@@ -44,11 +60,15 @@ unchanged_values::unchanged_values(const change_batch& batch,
   for (auto i : changes_) {
     const auto& x = batch.changes[i];
     auto at = x.row != change::no_row ? x.row : x.old_row_at;
-    auto key = encoder.key_of(batch, &batch.cells[at]);
+    if (x.row != change::no_row)
+      take_old_values(x);
+    auto key = encoder.key_of(batch, &cells_[at]);
     if (!key)
       continue; // the encoder rejects the change for its key
-    if (x.old == old_row::key && x.op == operation::update)
-      if (auto old = encoder.key_of(batch, &batch.cells[x.old_row_at]))
+    // An old row does not mean another key: a key in TOAST brings one too.
+    if (x.old != old_row::none && x.op == operation::update)
+      if (auto old = encoder.key_of(batch, &batch.cells[x.old_row_at]);
+          old && *old != *key)
         last[*old] = std::nullopt;
     if (x.row == change::no_row) {
       last[*key] = std::nullopt;
@@ -82,6 +102,12 @@ unchanged_values::unchanged_values(const change_batch& batch,
   std::sort(columns_.begin(), columns_.end());
   columns_.erase(std::unique(columns_.begin(), columns_.end()), columns_.end());
   finish();
+}
+
+void unchanged_values::take_old_values(const change& x) {
+  for (size_t c = 0; c < width_of(batch_, x); ++c)
+    if (cells_[x.row + c].size == cell::unchanged && old_row_has(batch_, x, c))
+      cells_[x.row + c] = batch_.cells[x.old_row_at + c];
 }
 
 void unchanged_values::settle(const open_change& open, const known_row* row) {

@@ -19,7 +19,8 @@ struct known_row {
 };
 
 /// Restores values that the stream left out because they have not changed:
-/// from an earlier change of the same key in the batch, else from the target.
+/// from the old row, an earlier change of the same key in the batch, else from
+/// the target.
 ///
 ///   unchanged_values xs{...};        // what can be copied has been copied
 ///   rows = read(xs.keys(), xs.columns());
@@ -73,6 +74,7 @@ private:
     size_t key;
   };
 
+  void take_old_values(const change& x);
   void settle(const open_change& x, const known_row* row);
   void reject(uint32_t change, std::string why);
   void finish();
@@ -90,7 +92,8 @@ private:
   std::vector<uint32_t> dropped_;
 };
 
-/// Whether any of the changes has a value that the stream left out.
+/// Whether any of the changes has a value that the stream left out and that is
+/// not in its old row either.
 bool has_unchanged(const change_batch& batch,
                    std::span<const uint32_t> changes);
 

@@ -180,7 +180,7 @@ bool parse_infinity(std::string_view text, int64_t& out) {
 bool take_date(const char*& p, const char* end, bool bc, int64_t& days) {
   int64_t year = 0;
   const char* begin = p;
-  for (; p != end && is_digit(*p); ++p)
+  for (; p != end && is_digit(*p) && p - begin < 8; ++p)
     year = year * 10 + (*p - '0');
   if (p - begin < 4 || p - begin > 7 || end - p < 6 || p[0] != '-'
       || p[3] != '-')
