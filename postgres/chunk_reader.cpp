@@ -41,6 +41,7 @@ struct chunk_reader::impl {
 
   result<void> ready();
   result<std::string> name_of(uint32_t oid);
+  result<bool> lock(uint32_t oid, uint32_t filenode);
   failure unsuitable(std::string why) const;
   result<bool> next_row();
   change_batch_ptr take();
@@ -148,6 +149,30 @@ int chunk_reader::fd() const {
   return PQsocket(impl_->conn.get());
 }
 
+// Opens the chunk's transaction; false when the table has another name or
+// filenode than expected.
+result<bool> chunk_reader::impl::lock(uint32_t oid, uint32_t filenode) {
+  auto what = "cannot read a chunk of " + subject;
+  // The lock first, then the look: from then on nobody rewrites the table.
+  auto rows = run(conn.get(),
+                  "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
+                  " SET LOCAL lock_timeout = '5s';"
+                  " LOCK TABLE ONLY "
+                    + name
+                    + " IN ACCESS SHARE MODE;"
+                      " SELECT pg_relation_filenode(c.oid) FROM pg_class c"
+                      " WHERE c.oid = to_regclass("
+                    + quote_text(name) + ") AND c.oid = " + std::to_string(oid),
+                  what);
+  if (!rows && rows.error().code != ec::table_unsuitable)
+    return tl::unexpected{std::move(rows.error())};
+  if (rows && PQntuples(rows->get()) == 1
+      && integer(rows->get(), 0, 0) == static_cast<int64_t>(filenode))
+    return true;
+  run(conn.get(), "ROLLBACK", what);
+  return false;
+}
+
 result<void> chunk_reader::start(const snapshot_plan& plan, const chunk& x) {
   auto& self = *impl_;
   self.table = plan.table;
@@ -157,54 +182,44 @@ result<void> chunk_reader::start(const snapshot_plan& plan, const chunk& x) {
   self.done = true;
   self.batch = nullptr;
   self.subject = plan.table->full_name();
-  auto had_one = self.conn != nullptr;
-  if (auto good = self.ready(); !good)
-    return good;
   auto oid = x.partition != 0 ? x.partition : plan.table->oid;
-  if (self.named != oid) {
-    auto name = self.name_of(oid);
-    if (!name && had_one && PQstatus(self.conn.get()) != CONNECTION_OK) {
-      // Died while nobody used it.
-      self.conn.reset();
-      return start(plan, x);
-    }
-    if (!name)
-      return tl::unexpected{std::move(name.error())};
-    self.name = std::move(*name);
-    self.named = oid;
-  }
-  auto what = "cannot read a chunk of " + self.subject;
-  // The lock first, then the look: from then on nobody rewrites the table.
-  auto rows
-    = run(self.conn.get(),
-          "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
-          " SET LOCAL lock_timeout = '5s';"
-          " LOCK TABLE ONLY "
-            + self.name
-            + " IN ACCESS SHARE MODE;"
-              " SELECT pg_relation_filenode(c.oid) FROM pg_class c"
-              " WHERE c.oid = to_regclass("
-            + quote_text(self.name) + ") AND c.oid = " + std::to_string(oid),
-          what);
-  if (!rows) {
-    self.named = 0;
-    return tl::unexpected{std::move(rows.error())};
-  }
   auto filenode = x.filenode != 0 ? x.filenode : plan.filenode;
-  if (PQntuples(rows->get()) == 0
-      || integer(rows->get(), 0, 0) != static_cast<int64_t>(filenode)) {
-    self.named = 0;
-    run(self.conn.get(), "ROLLBACK", what);
-    return tl::unexpected{self.unsuitable("it has been rewritten or replaced")};
+  // The first try may be in vain because the connection died while nobody
+  // used it, or because the table was renamed.
+  for (auto again = self.named != 0;; again = false) {
+    if (auto good = self.ready(); !good)
+      return good;
+    auto retry = [&] {
+      self.named = 0;
+      return again;
+    };
+    if (self.named != oid) {
+      auto name = self.name_of(oid);
+      if (!name) {
+        if (PQstatus(self.conn.get()) != CONNECTION_OK && retry())
+          continue;
+        return tl::unexpected{std::move(name.error())};
+      }
+      self.name = std::move(*name);
+      self.named = oid;
+    }
+    auto locked = self.lock(oid, filenode);
+    if (locked && *locked)
+      break;
+    if (locked) {
+      if (!retry())
+        return tl::unexpected{
+          self.unsuitable("it has been rewritten or replaced")};
+    } else if (PQstatus(self.conn.get()) == CONNECTION_OK || !retry()) {
+      return tl::unexpected{std::move(locked.error())};
+    }
   }
   auto copy = run(self.conn.get(),
                   "COPY (SELECT " + select_list(*plan.table) + " FROM ONLY "
                     + self.name + page_condition(x) + ") TO STDOUT",
-                  what);
-  if (!copy) {
-    self.named = 0;
+                  "cannot read a chunk of " + self.subject);
+  if (!copy)
     return tl::unexpected{std::move(copy.error())};
-  }
   self.stream.emplace(self.conn.get());
   self.done = false;
   return {};
@@ -246,6 +261,7 @@ result<chunk_reader::outcome> chunk_reader::read(const read_limits& limits) {
     result.done = self.done = true;
     break;
   }
+  self.stream->forget();
   if (self.batch->changes.empty())
     self.batch = nullptr;
   result.batch = self.take();

@@ -25,7 +25,8 @@ public:
   int fd() const;
 
   /// `table_unsuitable` when the table is not the plan's any more (filenode
-  /// changed, dropped): it has to be planned again.
+  /// changed, dropped): it has to be planned again. `source_failed` when
+  /// somebody has kept it locked for 5 s: try again later.
   result<void> start(const snapshot_plan& plan, const chunk& x);
 
   struct outcome {

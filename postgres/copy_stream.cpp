@@ -34,6 +34,7 @@ bool copy_stream::consume() {
 }
 
 copy_stream::state copy_stream::next() {
+  forget(); // before libpq makes the next one
   for (;;) {
     char* raw = nullptr;
     auto n = PQgetCopyData(conn_, &raw, 1);

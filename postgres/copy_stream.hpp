@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 
 namespace millrace::postgres {
 
@@ -30,6 +31,13 @@ public:
     return {buf_.get(), size_};
   }
 
+  /// Lets go of a large message that is not needed any more.
+  void forget() {
+    if (size_ > large)
+      buf_.reset();
+    size_ = buf_ ? size_ : 0;
+  }
+
   /// Whether bytes came in since the last call.
   bool received() {
     return std::exchange(received_, false);
@@ -37,6 +45,8 @@ public:
 
 private:
   bool consume();
+
+  static constexpr size_t large = 1 << 20;
 
   struct free_buffer {
     void operator()(char* x) const {

@@ -132,6 +132,8 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
     if (*done == step::stop)
       break;
   }
+  if (!pending_)
+    stream_.forget();
   if (stream_.received())
     heard_ = clock::now();
   if (result.drained && limits.gather && decoder_.rows() > 0)

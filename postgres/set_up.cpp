@@ -35,13 +35,11 @@ std::string create_slot_sql(const std::string& slot) {
 // is what the user wants to know.
 std::string writers(PGconn* conn) {
   auto rows = run(conn,
-                  "SELECT string_agg(coalesce('process ' || a.pid,"
-                  " 'prepared transaction ' || p.gid), ', ')"
-                  " FROM pg_snapshot_xip(pg_current_snapshot()) x"
-                  " LEFT JOIN pg_stat_activity a"
-                  " ON a.backend_xid = x::text::bigint::text::xid"
-                  " LEFT JOIN pg_prepared_xacts p"
-                  " ON p.transaction = x::text::bigint::text::xid",
+                  "SELECT string_agg(DISTINCT coalesce('process ' || pid,"
+                  " 'a prepared transaction'), ', ') FROM pg_locks"
+                  " WHERE locktype = 'transactionid' AND granted"
+                  " AND mode = 'ExclusiveLock'"
+                  " AND pid IS DISTINCT FROM pg_backend_pid()",
                   "cannot look at transactions");
   return rows && PQgetisnull(rows->get(), 0, 0) == 0
            ? std::string{field(rows->get(), 0, 0)}

@@ -74,10 +74,10 @@ result<snapshot_plan> source_admin::plan(table_description_ptr table, lsn label,
   return result;
 }
 
-result<std::vector<uint64_t>> source_admin::running_transactions() {
-  auto rows = impl_->ask("SELECT x::text FROM "
-                         "pg_snapshot_xip(pg_current_snapshot()) x",
-                         {}, "cannot ask for running transactions");
+namespace {
+
+// A snapshot lists only what runs below its xmax.
+result<std::vector<uint64_t>> listed(result<rows_ptr> rows) {
   if (!rows)
     return tl::unexpected{std::move(rows.error())};
   std::vector<uint64_t> result;
@@ -86,11 +86,27 @@ result<std::vector<uint64_t>> source_admin::running_transactions() {
   return result;
 }
 
+constexpr const char* running_sql
+  = "SELECT x::text FROM pg_snapshot_xip(pg_current_snapshot()) x";
+
+constexpr const char* running_what = "cannot ask for running transactions";
+
+} // namespace
+
+result<std::vector<uint64_t>> source_admin::running_transactions() {
+  // xmax is the last transaction that has ended, and one: younger ones may
+  // run, with their commit in the log. One of our own that ends lifts it.
+  auto own = impl_->ask("SELECT pg_current_xact_id()", {}, running_what);
+  if (!own)
+    return tl::unexpected{std::move(own.error())};
+  return listed(impl_->ask(running_sql, {}, running_what));
+}
+
 result<std::vector<uint64_t>>
 source_admin::still_running(const std::vector<uint64_t>& xs) {
   if (xs.empty())
     return std::vector<uint64_t>{};
-  auto now = running_transactions();
+  auto now = listed(impl_->ask(running_sql, {}, running_what));
   if (!now)
     return now;
   // IDs are not used again: one that is not among them has ended.
