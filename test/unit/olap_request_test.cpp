@@ -1,6 +1,5 @@
 #define CAF_SUITE olap_request
 
-#include "olap/arguments.hpp"
 #include "olap/db_error.hpp"
 #include "olap/formats.hpp"
 #include "olap/query_request.hpp"
@@ -103,24 +102,4 @@ CAF_TEST(the summary is JSON with numbers as text) {
                   "\"written_rows\":\"7\",\"written_bytes\":\"0\","
                   "\"total_rows_to_read\":\"0\",\"result_rows\":\"7\","
                   "\"result_bytes\":\"0\",\"elapsed_ns\":\"5\"}");
-}
-
-CAF_TEST(arguments are read in both forms) {
-  auto x
-    = parse_olap_arguments({"--data-dir", "d", "--listen=h:1", "--host-name",
-                            "a", "--host-name=b", "--max-memory", "1000"});
-  CAF_REQUIRE(x);
-  CAF_CHECK_EQUAL(x->data_dir, "d");
-  CAF_CHECK_EQUAL(x->listen, "h:1");
-  CAF_CHECK_EQUAL(x->host_names.size(), 2u);
-  CAF_CHECK_EQUAL(x->max_memory, 1000u);
-}
-
-CAF_TEST(bad arguments are refused) {
-  using args = std::vector<std::string>;
-  for (auto& bad : {args{}, args{"--data-dir"}, args{"--data-dir", ""},
-                    args{"d"}, args{"--data-dir", "d", "--port", "1"},
-                    args{"--data-dir", "d", "--data-dir", "e"},
-                    args{"--data-dir", "d", "--max-memory", "1G"}})
-    CAF_CHECK(!parse_olap_arguments(bad));
 }
