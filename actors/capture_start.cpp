@@ -25,6 +25,10 @@ source_state identity_of(const capture_state& st, lsn received) {
   return {x.system_identifier, x.timeline, x.database, received};
 }
 
+bool is_quarantined(const capture_state& st, const std::string& table) {
+  return !st.context.numbers->table(table)->look(0).quarantine.empty();
+}
+
 // -- snapshots --------------------------------------------------------------------
 
 void show_state(capture_state& st) {
@@ -52,9 +56,12 @@ void order_snapshot(capture_ptr self, const table_description_ptr& table) {
 
 void order_snapshots(capture_ptr self) {
   auto& st = self->state;
-  for (const auto& table : st.start->tables)
-    if (st.tables[table->full_name()].at != table_state::phase::streaming)
+  for (const auto& table : st.start->tables) {
+    auto name = table->full_name();
+    if (st.tables[name].at != table_state::phase::streaming
+        && !is_quarantined(st, name))
       order_snapshot(self, table);
+  }
   show_state(st);
 }
 
@@ -93,6 +100,25 @@ void connect(capture_ptr self) {
       quit_on_error(self));
 }
 
+// Tables that were quarantined and fit now (the announcement has been answered;
+// one that still does not fit is quarantined again) are taken anew: changes of
+// theirs have been let go.
+void retake_quarantined(capture_state& st, map_type& changes) {
+  for (const auto& [key, why] : *st.saved) {
+    auto table = st.tables.find(key.second);
+    if (key.first != "quarantine" || why.empty() || table == st.tables.end())
+      continue;
+    if (is_quarantined(st, key.second))
+      continue;
+    spdlog::info("table {} was quarantined and is taken again: {}", key.second,
+                 why);
+    table->second = table_state{};
+    table->second.retake = true;
+    changes[{"table", key.second}] = to_json(table->second);
+    changes[key] = "";
+  }
+}
+
 // Source and tables are remembered before anything can be confirmed.
 void remember(capture_ptr self) {
   auto& st = self->state;
@@ -105,6 +131,7 @@ void remember(capture_ptr self) {
     changes[{"table", name}] = to_json(fresh);
     st.tables.emplace(name, std::move(fresh));
   }
+  retake_quarantined(st, changes);
   changes[source_key]
     = to_json(identity_of(st, std::max(st.saved_received, st.start->start)));
   self

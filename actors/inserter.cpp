@@ -3,6 +3,7 @@
 #include "actors/patience.hpp"
 #include "actors/setup.hpp"
 #include "clickhouse/names.hpp"
+#include "clickhouse/target_admin.hpp"
 
 #include <fmt/format.h>
 
@@ -66,7 +67,9 @@ inserter(inserter_actor::stateful_pointer<inserter_state> self, unit context,
          block_writer_ptr writer) {
   set_default_handlers(self);
   auto& st = self->state;
-  st.query_prefix = "millrace-" + context.pipeline + "-" + random_hex() + "-";
+  st.query_prefix
+    = clickhouse::target_admin::insert_prefix(context.pipeline) + random_hex()
+      + "-";
   st.context = std::move(context);
   st.writer = std::move(writer);
   return {

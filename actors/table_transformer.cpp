@@ -43,12 +43,22 @@ void send_and_count(transformer_ptr self, const Handle& to,
           [self](const caf::error& err) { self->quit(err); });
 }
 
+// The table is let go until its rows are taken again; that it was is durable
+// before any change of it counts as dealt with.
 void quarantine(transformer_ptr self, const std::string& why) {
   auto& st = self->state;
+  auto name = st.description->full_name();
   st.quarantined = true;
   st.numbers->quarantine(why);
   spdlog::error("table {} is quarantined, its changes are not written: {}",
-                st.description->full_name(), why);
+                name, why);
+  using map_type = std::remove_const_t<state_map_ptr::element_type>;
+  self
+    ->request(st.to.admin, caf::infinite, atom::save_v,
+              state_map_ptr{std::make_shared<map_type>(
+                map_type{{{"quarantine", name}, why}})})
+    .then([self](atom::ack) { next(self); },
+          [self](const caf::error& err) { self->quit(err); });
 }
 
 dead_letters_ptr to_letters(const change_batch& batch,
@@ -121,7 +131,6 @@ void follow_shape(transformer_ptr self) {
   auto target = transform::map_table(st.description, st.mapping);
   if (!target) {
     quarantine(self, target.error().text);
-    next(self);
     return;
   }
   st.target = std::move(*target);
@@ -131,15 +140,15 @@ void follow_shape(transformer_ptr self) {
         auto& st = self->state;
         st.encoder
           = std::make_unique<transform::row_encoder>(st.target, *st.limits);
+        if (!st.quarantined)
+          st.numbers->quarantine({});
         next(self);
       },
       [self](const caf::error& err) {
-        if (err == ec::table_unsuitable) {
+        if (err == ec::table_unsuitable)
           quarantine(self, render(err));
-          next(self);
-        } else {
+        else
           self->quit(err);
-        }
       });
 }
 
@@ -210,7 +219,7 @@ void work(transformer_ptr self) {
   while (!st.busy && !st.queue.empty()) {
     auto part = st.queue.front().part;
     const auto& batch = *part->batch;
-    if (st.description != batch.tables[part->table]
+    if (!st.quarantined && st.description != batch.tables[part->table]
         && (!st.description || *st.description != *batch.tables[part->table])) {
       st.busy = true;
       // Rows of the old shape are written by what encoded them.

@@ -78,6 +78,10 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
         = patiently(st.context, whom, [&] { return st.admin->prepare(); });
       if (!prepared)
         return to_error(prepared.error());
+      auto ended
+        = patiently(st.context, whom, [&] { return st.admin->end_inserts(); });
+      if (!ended)
+        return to_error(ended.error());
       auto limits
         = patiently(st.context, whom, [&] { return st.admin->limits(); });
       if (!limits)

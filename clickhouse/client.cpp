@@ -468,12 +468,13 @@ client::insert(std::string_view statement, std::string_view query_id,
   return {};
 }
 
-result<void> client::kill(std::string_view query_id) {
-  auto sql = "KILL QUERY WHERE query_id = " + quote_literal(query_id)
-             + " SYNC FORMAT TabSeparated";
+result<void>
+client::end_queries(const std::string& condition, std::string what) {
   query_options how;
-  how.what = "end the query " + std::string{query_id};
-  auto out = query(sql, {}, how);
+  how.what = std::move(what);
+  auto out = query("KILL QUERY WHERE " + condition
+                     + " SYNC FORMAT TabSeparated",
+                   {}, how);
   if (!out)
     return tl::unexpected(std::move(out.error()));
   // A line for each query: how it ended, its ID, user and text.
@@ -482,6 +483,16 @@ result<void> client::kill(std::string_view query_id) {
     return impl_->refuse(ec::target_failed, how.what,
                          "the server cannot cancel it", "it is tried again");
   return {};
+}
+
+result<void> client::kill(std::string_view query_id) {
+  return end_queries("query_id = " + quote_literal(query_id),
+                     "end the query " + std::string{query_id});
+}
+
+result<void> client::kill_all(std::string_view prefix) {
+  return end_queries("startsWith(query_id, " + quote_literal(prefix) + ")",
+                     "end the queries " + std::string{prefix} + "...");
 }
 
 } // namespace millrace::clickhouse

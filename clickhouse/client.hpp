@@ -59,10 +59,15 @@ public:
   /// before such an insert is repeated, and before a truncate.
   result<void> kill(std::string_view query_id);
 
+  /// The same for all queries whose IDs begin with `prefix`.
+  result<void> kill_all(std::string_view prefix);
+
   /// The server's numeric code of the last failure; 0 when there was none.
   int server_code() const;
 
 private:
+  result<void> end_queries(const std::string& condition, std::string what);
+
   struct impl;
   std::unique_ptr<impl> impl_;
 };

@@ -184,6 +184,14 @@ target_admin::target_admin(target_options options, std::string pipeline,
 
 target_admin::~target_admin() = default;
 
+std::string target_admin::insert_prefix(const std::string& pipeline) {
+  return "millrace-" + pipeline + "-";
+}
+
+result<void> target_admin::end_inserts() {
+  return impl_->http.kill_all(insert_prefix(impl_->pipeline));
+}
+
 result<void> target_admin::prepare() {
   auto& x = *impl_;
   auto make = [&x](result<bool> exists, const std::string& sql,

@@ -54,6 +54,13 @@ public:
   /// What the server can hold, probed (ranges of Date32 and DateTime64).
   result<transform::server_limits> limits();
 
+  /// Prefix of the query IDs of a pipeline's inserts.
+  static std::string insert_prefix(const std::string& pipeline);
+
+  /// Ends inserts that an earlier run of the pipeline has left behind: one that
+  /// became visible after a truncate would bring rows back.
+  result<void> end_inserts();
+
   /// Makes the database and millrace's own tables where they are missing.
   result<void> prepare();
 
