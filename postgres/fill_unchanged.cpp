@@ -1,23 +1,27 @@
 #include "postgres/admin_impl.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <limits>
 #include <map>
 
 namespace millrace::postgres {
 
 namespace {
 
-/// Changes of one table, and their rows as they are now.
+// Offsets of cells have 32 bits.
+constexpr size_t max_text = std::numeric_limits<uint32_t>::max();
+
+/// Rows of one table to be looked up. Changes of one key share a row.
 struct lookup {
   const table_description& table;
   std::vector<uint32_t> key;
   std::vector<uint32_t> columns; // TOASTable, not in the key
-  std::vector<uint32_t> changes;
+  std::map<std::vector<std::string_view>, uint32_t> places;
+  std::vector<std::vector<uint32_t>> changes; // by place
 };
 
 lookup make_lookup(const table_description& table) {
-  lookup result{table, table.key_columns(), {}, {}};
+  lookup result{table, table.key_columns(), {}, {}, {}};
   for (uint32_t i = 0; i < table.columns.size(); ++i)
     if (table.columns[i].toastable && table.columns[i].key_position < 0)
       result.columns.push_back(i);
@@ -49,9 +53,7 @@ std::string select_sql(const lookup& x, const std::string& from,
 // Name of the table now, and the operators of equality of its key: types from
 // elsewhere than pg_catalog have their own.
 result<std::vector<std::string>>
-key_operators(source_admin& admin, PGconn* conn, const lookup& x,
-              std::string& from) {
-  (void)admin;
+key_operators(PGconn* conn, const lookup& x, std::string& from) {
   auto what = "cannot look at " + x.table.full_name();
   auto oid = std::to_string(x.table.oid);
   auto table = run(conn,
@@ -111,22 +113,60 @@ void turn_into_delete(change_batch& batch, change& x, const lookup& look) {
   x.row = change::no_row;
 }
 
-void fill_row(change_batch& batch, const change& x, const lookup& look,
+/// Fills the changes of one place. Each value is copied once.
+void fill_row(change_batch& batch, const lookup& look, size_t place,
               const PGresult* rows, int row) {
   for (size_t i = 0; i < look.columns.size(); ++i) {
-    auto& c = batch.cells[x.row + look.columns[i]];
-    if (c.size != cell::unchanged)
-      continue;
     auto column = static_cast<int>(i) + 1;
-    if (PQgetisnull(rows, row, column) != 0) {
-      c = {0, cell::null};
-      continue;
+    cell value;
+    auto known = PQgetisnull(rows, row, column) != 0;
+    for (auto change : look.changes[place]) {
+      auto& c = batch.cells[batch.changes[change].row + look.columns[i]];
+      if (c.size != cell::unchanged)
+        continue;
+      if (!known) {
+        auto text = field(rows, row, column);
+        value.offset = static_cast<uint32_t>(batch.text.size());
+        value.size = static_cast<int32_t>(text.size());
+        batch.text += text;
+        known = true;
+      }
+      c = value;
     }
-    auto value = field(rows, row, column);
-    c.offset = static_cast<uint32_t>(batch.text.size());
-    c.size = static_cast<int32_t>(value.size());
-    batch.text += value;
   }
+}
+
+size_t row_bytes(const PGresult* rows, int row) {
+  size_t result = 0;
+  for (int i = 0; i < PQnfields(rows); ++i)
+    result += static_cast<size_t>(PQgetlength(rows, row, i));
+  return result;
+}
+
+void add(lookup& look, const change_batch& batch, uint32_t index) {
+  std::vector<std::string_view> key;
+  for (auto column : look.key)
+    key.push_back(
+      batch.text_of(batch.cells[batch.changes[index].row + column]));
+  auto next = static_cast<uint32_t>(look.changes.size());
+  auto place = look.places.emplace(std::move(key), next).first->second;
+  if (place == next)
+    look.changes.emplace_back();
+  look.changes[place].push_back(index);
+}
+
+/// The keys as one array for each key column.
+std::vector<std::string> key_arrays(const lookup& look) {
+  std::vector<std::vector<std::string>> columns(look.key.size());
+  for (auto& column : columns)
+    column.resize(look.changes.size());
+  for (const auto& [key, place] : look.places)
+    for (size_t i = 0; i < key.size(); ++i)
+      columns[i][place] = key[i];
+  std::vector<std::string> result;
+  for (const auto& column : columns)
+    result.push_back(text_array(column));
+  return result;
 }
 
 bool has_unchanged(const change_batch& batch, const change& x, size_t columns) {
@@ -157,27 +197,19 @@ source_admin::fill_unchanged(const change_batch& batch,
                   table.full_name()
                     + ": a value that the stream left out cannot be looked "
                       "up without a key");
-    lookups.emplace(x.table, make_lookup(table))
-      .first->second.changes.push_back(i);
+    auto& look = lookups.try_emplace(x.table, make_lookup(table)).first->second;
+    add(look, batch, i);
   }
   for (auto& [index, look] : lookups) {
     std::string from;
-    auto operators = key_operators(*this, *conn, look, from);
+    auto operators = key_operators(*conn, look, from);
     if (!operators)
       return tl::unexpected{std::move(operators.error())};
     rows_ptr rows;
     if (!from.empty()) {
-      std::vector<std::string> params;
-      for (auto column : look.key) {
-        std::vector<std::string> values;
-        for (auto i : look.changes) {
-          const auto& x = batch.changes[i];
-          values.emplace_back(batch.text_of(batch.cells[x.row + column]));
-        }
-        params.push_back(text_array(values));
-      }
-      auto found = run(*conn, select_sql(look, from, *operators), params,
-                       "cannot look up values of " + look.table.full_name());
+      auto found
+        = run(*conn, select_sql(look, from, *operators), key_arrays(look),
+              "cannot look up values of " + look.table.full_name());
       if (!found)
         return tl::unexpected{std::move(found.error())};
       rows = std::move(*found);
@@ -188,11 +220,18 @@ source_admin::fill_unchanged(const change_batch& batch,
       if (place >= seen.size() || seen[place])
         continue;
       seen[place] = true;
-      fill_row(*copy, copy->changes[look.changes[place]], look, rows.get(), r);
+      if (copy->text.size() > max_text - row_bytes(rows.get(), r))
+        return fail(ec::source_failed,
+                    "values that the stream left out of "
+                      + look.table.full_name()
+                      + " are too large to be looked up together; read fewer "
+                        "changes at a time");
+      fill_row(*copy, look, place, rows.get(), r);
     }
     for (size_t i = 0; i < seen.size(); ++i)
       if (!seen[i])
-        turn_into_delete(*copy, copy->changes[look.changes[i]], look);
+        for (auto change : look.changes[i])
+          turn_into_delete(*copy, copy->changes[change], look);
   }
   return change_batch_ptr{std::move(copy)};
 }

@@ -96,6 +96,11 @@ public:
     return batch_ ? batch_->text.size() : 0;
   }
 
+  /// Number of changes in it with unchanged cells.
+  size_t unchanged() const {
+    return with_unchanged_.size();
+  }
+
   /// Hands over the batch; null when it has no change.
   change_batch_ptr take();
 

@@ -111,7 +111,8 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
   read_outcome result;
   stream_.begin_turn();
   while (decoder_.unknown() == nullptr && decoder_.rows() < limits.rows
-         && decoder_.bytes() < max_bytes) {
+         && decoder_.bytes() < max_bytes
+         && decoder_.unchanged() < limits.unchanged) {
     if (!pending_) {
       auto state = stream_.next();
       if (state == copy_stream::state::drained) {

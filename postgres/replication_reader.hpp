@@ -37,6 +37,10 @@ struct read_limits {
   size_t rows = 8192;
   size_t bytes = 1 << 20;
 
+  /// Changes with unchanged cells: what `fill_unchanged` looks up for a batch
+  /// has to fit into memory.
+  size_t unchanged = 64;
+
   /// What has been read stays in the reader while more is likely to come:
   /// `drained` then brings no batch. While catching up, larger batches cost
   /// less; the caller reads again without `gather` before long.
