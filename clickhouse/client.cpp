@@ -200,6 +200,8 @@ std::string_view transport_remedy(CURLcode x) {
       return "check [target] ca-file and the host name of the URL";
     case CURLE_COULDNT_CONNECT:
       return "is the server running there?";
+    case CURLE_SSL_CONNECT_ERROR:
+      return "is the port one for https?";
     default:
       return "";
   }

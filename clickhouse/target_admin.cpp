@@ -108,7 +108,7 @@ result<parameters> target_admin::impl::neutral_settings() {
   auto body
     = http.query("SELECT name FROM system.settings WHERE changed AND name IN ("
                    + names + ") FORMAT TabSeparated",
-                 {}, {"read the user's settings", {}});
+                 {}, {"use ClickHouse", {}});
   if (!body)
     return tl::unexpected(std::move(body.error()));
   parameters out;

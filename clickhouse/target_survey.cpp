@@ -85,7 +85,7 @@ private:
   /// The first question: what it fails with is for the caller.
   result<void> check_version() {
     auto body = x_.http.query("SELECT version() FORMAT TabSeparated", {},
-                              {"ask ClickHouse for its version", {}});
+                              {"use ClickHouse", {}});
     if (!body)
       return tl::unexpected(std::move(body.error()));
     auto rows = parse_tab_separated(*body);
@@ -97,8 +97,23 @@ private:
     return {};
   }
 
+  void add_read_only() {
+    add(ec::target_refused, "user \"" + x_.options.user + '"',
+        "it may only read", "give it a profile with readonly = 0");
+  }
+
   /// Tries each setting that millrace sends, by sending it.
   result<void> check_settings() {
+    auto read_only_mode = x_.http.query(
+      "SELECT toString(getSetting('readonly')) FORMAT TabSeparated", {},
+      {"ask for the setting readonly", {}});
+    if (!read_only_mode)
+      return tl::unexpected(std::move(read_only_mode.error()));
+    auto rows = parse_tab_separated(*read_only_mode);
+    if (!rows.empty() && rows[0][0] != "0") {
+      add_read_only();
+      return {};
+    }
     auto tried
       = x_.http.query("SELECT 1 FORMAT TabSeparated", insert_settings(),
                       {"set the settings of inserts", {}});
@@ -108,9 +123,7 @@ private:
       return tl::unexpected(std::move(tried.error()));
     constexpr int read_only = 164;
     if (x_.http.server_code() == read_only)
-      add(ec::target_refused, "user \"" + x_.options.user + '"',
-          "it may only read, and may not change settings",
-          "give it a profile with readonly = 0");
+      add_read_only();
     else
       add(tried.error().code, "settings", tried.error().text,
           "the user's profile must let inserts fix this setting");

@@ -386,6 +386,18 @@ CAF_TEST(the survey names what stands in the way) {
   CAF_CHECK_EQUAL(x->size(), 6u);
 }
 
+CAF_TEST(the survey knows users that may only read) {
+  on("version()", "26.7.1.1\n");
+  on("system.databases", "1\n");
+  on("getSetting('readonly')", "2\n");
+  std::vector<std::string> plan;
+  target_admin uut{options, "p"};
+  auto x = uut.survey({}, plan);
+  CAF_REQUIRE(x);
+  CAF_REQUIRE_EQUAL(x->size(), 1u);
+  CAF_CHECK(x->front().code == ec::target_refused);
+}
+
 CAF_TEST(a server that cannot be asked is a failure of the survey) {
   on("version()", "wrong password", 516);
   std::vector<std::string> plan;
