@@ -1,6 +1,7 @@
 #include "transform/column_writer.hpp"
 
-#include "transform/column_templates.hpp"
+#include "transform/array_column.hpp"
+#include "transform/scalar_column.hpp"
 
 #include <algorithm>
 #include <limits>

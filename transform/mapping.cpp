@@ -199,7 +199,8 @@ unused_choices(const std::vector<target_table_ptr>& tables,
       result.push_back("[target] names: there is no table " + quoted(name));
   for (const auto& [name, _] : options.null_as_default_of)
     if (table_names.count(name) == 0)
-      result.push_back("[target] table-nulls: there is no table " + quoted(name));
+      result.push_back("[target] table-nulls: there is no table "
+                       + quoted(name));
   for (const auto& [name, _] : options.columns)
     if (column_names.count(name) == 0)
       result.push_back("[target] columns: there is no column " + quoted(name));
