@@ -1,7 +1,5 @@
 #pragma once
 
-#include "olap/command.hpp"
-
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -29,7 +27,8 @@ struct command_line {
   /// Of status.
   bool json = false;
 
-  olap::olap_options olap;
+  /// Of olap: everything behind its name.
+  std::vector<std::string> rest;
 };
 
 /// Reads the arguments without the program's name. An error is one line for
