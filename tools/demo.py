@@ -70,7 +70,7 @@ class Screen:
             print(f"  {text} ...", end="", flush=True)
         result = action()
         took = f"{time.monotonic() - start:5.1f} s"
-        print(f"\r  {text:<62}{took}" if self.live else f"  {text}: {took.strip()}", flush=True)
+        print(f"\r  {text:<66}{took}" if self.live else f"  {text}: {took.strip()}", flush=True)
         return result
 
     def show(self, elapsed, rows, footer, final=False):
@@ -79,11 +79,11 @@ class Screen:
             return
         self.last = elapsed
         clock = f"{int(elapsed) // 60:02}:{int(elapsed) % 60:02}"
-        lines = [self.style("1", f"  {clock}   {'table':<15}{'rows in source':>15}{'rows in target':>16}{'changes/s':>12}{'lag ms':>9}")]
+        lines = [self.style("1", f"  {clock}   {'table':<14}{'rows in source':>15}{'rows in target':>16}{'changes/s':>11}{'lag ms':>8}")]
         for row in rows:
             same = self.style("32", "  =") if row["source"] == row["target"] else self.style("33", "  …" if self.live else "")
             lag = f"{row['lag']:.0f}" if row["lag"] is not None else "-"
-            lines.append(f"          {row['table']:<15}{row['source']:>15,}{row['target']:>16,}{row['rate']:>12,.0f}{lag:>9}{same}")
+            lines.append(f"          {row['table']:<14}{row['source']:>15,}{row['target']:>16,}{row['rate']:>11,.0f}{lag:>8}{same}")
         lines.append("          " + footer)
         if self.live and self.drawn:
             print(f"\033[{self.drawn}A", end="")
@@ -216,6 +216,7 @@ def watch(screen, source, target, node, duration, interrupted):
     meter = Meter(source, target)
     workload = shop.Workload(lambda: source.connect("shop")).start()
     prober.start()
+    meter.read(prober)
     start = time.monotonic()
     until = f"for {duration:g} s" if duration else "until Ctrl-C"
     while not interrupted.is_set() and not (duration and time.monotonic() - start >= duration):

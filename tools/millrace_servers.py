@@ -609,10 +609,14 @@ class Stage:
             return
         _stages.remove(self)
         for server in reversed(self.servers):  # nodes before the servers they talk to
+            start = time.monotonic()
             try:
-                server.stop(seconds=12)
+                # PostgreSQL need not write anything any more: its immediate shutdown.
+                server.stop(signal.SIGQUIT if isinstance(server, Postgres) else signal.SIGTERM, seconds=12)
             except (Failure, OSError) as error:
                 print(f"{server.name}: {error}", file=sys.stderr)
+            if time.monotonic() - start > 5:
+                print(f"{server.name} took {time.monotonic() - start:.1f} s to stop\n{server.log_tail(5)}", file=sys.stderr)
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
