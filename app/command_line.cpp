@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <functional>
 #include <iterator>
 #include <optional>
@@ -41,6 +42,7 @@ struct option {
   std::function<bool(const std::string&)> store;
   std::function<void()> flag;
   std::string value_name;
+  bool repeatable = false;
 };
 
 std::vector<option> options_of(command_line& x) {
@@ -50,6 +52,30 @@ std::vector<option> options_of(command_line& x) {
       return !value.empty();
     };
   };
+  if (x.what == command::olap)
+    return {
+      {"--data-dir", text(x.olap.data_dir), {}, "a folder"},
+      {"--listen", text(x.olap.listen), {}, "HOST:PORT"},
+      {"--users-file", text(x.olap.users_file), {}, "the name of a file"},
+      {"--library", text(x.olap.library), {}, "the name of a file"},
+      {"--host-name",
+       [&x](const std::string& value) {
+         x.olap.host_names.push_back(value);
+         return !value.empty();
+       },
+       {},
+       "a host's name",
+       true},
+      {"--max-memory-bytes",
+       [&x](const std::string& value) {
+         const auto* end = value.data() + value.size();
+         auto [last, err]
+           = std::from_chars(value.data(), end, x.olap.max_memory);
+         return err == std::errc{} && last == end && x.olap.max_memory > 0;
+       },
+       {},
+       "a number of bytes"},
+    };
   std::vector<option> result{
     {"--config-file", text(x.config_file), {}, "the name of a file"}};
   if (x.what == command::status)
@@ -84,7 +110,7 @@ parse_options(command what, const std::vector<std::string>& args) {
     if (x == options.end())
       return wrong(what, std::string{to_string(what)} + " has no option \""
                            + name + "\"" + suggest(name, known));
-    if (!given.insert(name).second)
+    if (!given.insert(name).second && !x->repeatable)
       return wrong(what, name + " is given twice");
     if (x->flag) {
       if (equals != std::string::npos)
@@ -100,9 +126,10 @@ parse_options(command what, const std::vector<std::string>& args) {
     if (!x->store(value))
       return wrong(what, needs + ", got \"" + value + "\"");
   }
-  if (given.count("--config-file") == 0)
-    return wrong(what,
-                 std::string{to_string(what)} + " needs --config-file FILE");
+  auto required = what == command::olap ? "--data-dir" : "--config-file";
+  if (given.count(required) == 0)
+    return wrong(what, std::string{to_string(what)} + " needs " + required
+                         + (what == command::olap ? " DIR" : " FILE"));
   return result;
 }
 
@@ -142,11 +169,6 @@ parse_command_line(const std::vector<std::string>& args) {
     auto kind = first.rfind('-', 0) == 0 ? "option" : "command";
     return wrong(command::help, std::string{"unknown "} + kind + " \"" + first
                                   + "\"" + suggest(first, known));
-  }
-  if (*what == command::olap) {
-    result.what = command::olap;
-    result.rest.assign(args.begin() + 1, args.end());
-    return result;
   }
   return parse_options(*what, args);
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "olap/command.hpp"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -27,8 +29,7 @@ struct command_line {
   /// Of status.
   bool json = false;
 
-  /// Of olap: everything behind its name.
-  std::vector<std::string> rest;
+  olap::olap_options olap;
 };
 
 /// Reads the arguments without the program's name. An error is one line for

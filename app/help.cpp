@@ -1,5 +1,4 @@
 #include "app/command_line.hpp"
-#include "olap/arguments.hpp"
 
 namespace millrace {
 
@@ -67,6 +66,30 @@ exit code   0 healthy: it follows, lags less than limits.ready-lag, and no table
             arguments
 )__";
 
+constexpr const char* olap_help = R"__(usage: millrace olap --data-dir DIR [OPTIONS]
+
+Serves an embedded ClickHouse (libchdb) over ClickHouse's HTTP interface, for
+one machine and for tests, until SIGINT or SIGTERM. Prints one line when it is
+ready.
+
+  --data-dir DIR          where the tables are; made when it is missing
+  --listen HOST:PORT      default 127.0.0.1:8123; port 0 takes a free one; other
+                          hosts than loopback need --users-file
+  --users-file FILE       one user a line: name, password or sha256:HEX, and
+                          "readonly" if that is all it may do; without the file,
+                          the user default without a password
+  --host-name NAME        a further name by which clients may call this server;
+                          requests with other names are refused; may be repeated
+  --max-memory-bytes N    limit for all queries; default 0.9 of the machine's
+  --library FILE          libchdb.so; default: MILLRACE_LIBCHDB, beside the
+                          program, or where make install and make build put it
+
+Whoever may send a query can read every file that this process can read: run it
+as a system user of its own.
+
+exit code   0 stopped; 1 failed; 2 bad arguments
+)__";
+
 } // namespace
 
 std::string help_text(command about) {
@@ -78,7 +101,7 @@ std::string help_text(command about) {
     case command::status:
       return status_help;
     case command::olap:
-      return olap::olap_help();
+      return olap_help;
     default:
       return overview;
   }

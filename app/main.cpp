@@ -5,7 +5,7 @@
 #include "app/run.hpp"
 #include "app/status.hpp"
 #include "app/version.hpp"
-#include "olap/arguments.hpp"
+#include "olap/command.hpp"
 
 #include <csignal>
 #include <exception>
@@ -69,7 +69,7 @@ int dispatch(const std::vector<std::string>& args) {
       std::cout << "millrace " << version_text() << "\n";
       return 0;
     case command::olap:
-      return olap::olap_command(line->rest);
+      return olap::run_olap(line->olap);
     default:
       return with_configuration(*line);
   }

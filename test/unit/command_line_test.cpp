@@ -34,11 +34,28 @@ CAF_TEST(reads each command) {
   CAF_CHECK_EQUAL(x->config_file, "a=b");
 }
 
-CAF_TEST(hands the arguments of olap on) {
-  auto x = parse_command_line({"olap", "--data-dir", "d", "--help"});
+CAF_TEST(reads the options of olap) {
+  auto x = parse_command_line({"olap", "--data-dir", "d", "--listen=h:1",
+                               "--users-file", "u", "--library", "l",
+                               "--host-name", "a", "--host-name=b",
+                               "--max-memory-bytes", "1000000000000"});
   CAF_REQUIRE(x);
   CAF_CHECK(x->what == command::olap);
-  CAF_CHECK_EQUAL(x->rest, (words{"--data-dir", "d", "--help"}));
+  CAF_CHECK_EQUAL(x->olap.data_dir, "d");
+  CAF_CHECK_EQUAL(x->olap.listen, "h:1");
+  CAF_CHECK_EQUAL(x->olap.users_file, "u");
+  CAF_CHECK_EQUAL(x->olap.library, "l");
+  CAF_CHECK_EQUAL(x->olap.host_names, (words{"a", "b"}));
+  CAF_CHECK_EQUAL(x->olap.max_memory, 1000000000000u);
+  CAF_CHECK_EQUAL(error_of({"olap"}),
+                  "olap needs --data-dir DIR; see: millrace olap --help");
+  CAF_CHECK_EQUAL(
+    error_of({"olap", "--data-dir", "d", "--max-memory-bytes", "4G"}),
+    "--max-memory-bytes needs a number of bytes, got \"4G\"; "
+    "see: millrace olap --help");
+  CAF_CHECK_EQUAL(error_of({"olap", "-c", "x"}),
+                  "olap has no option \"--config-file\"; see: millrace olap "
+                  "--help");
 }
 
 CAF_TEST(help is for all or for one command) {
