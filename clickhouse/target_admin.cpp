@@ -185,7 +185,8 @@ target_admin::target_admin(target_options options, std::string pipeline,
 target_admin::~target_admin() = default;
 
 std::string target_admin::insert_prefix(const std::string& pipeline) {
-  return "millrace-" + pipeline + "-";
+  // The end of the name is marked: "shop" is not the beginning of "shop-2".
+  return "millrace/" + pipeline + "/";
 }
 
 result<void> target_admin::end_inserts() {

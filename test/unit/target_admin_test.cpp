@@ -418,6 +418,19 @@ CAF_TEST(older servers without check grant are taken at their word) {
   CAF_CHECK(x->empty());
 }
 
+CAF_TEST(inserts of an earlier run are ended and of no other pipeline) {
+  target_admin uut{options, "shop"};
+  CAF_CHECK(uut.end_inserts());
+  auto kills = asked("KILL QUERY");
+  CAF_REQUIRE_EQUAL(kills.size(), 1u);
+  CAF_CHECK_EQUAL(kills[0],
+                  "KILL QUERY WHERE startsWith(query_id, 'millrace/shop/') "
+                  "SYNC FORMAT TabSeparated");
+  auto prefix = target_admin::insert_prefix("shop");
+  for (auto other : {"shop-2", "shop_2", "sho", "my-shop"})
+    CAF_CHECK(target_admin::insert_prefix(other).find(prefix) != 0);
+}
+
 CAF_TEST(dead letters are written once for each change) {
   target_admin uut{options, "p"};
   CAF_CHECK(uut.write_dead_letters({}));
