@@ -1,11 +1,12 @@
 # The front door: thin, each target is a script in tools/ or a command of cmake, ninja or ctest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: build test demo lint format install clean help
+.PHONY: build test demo bench lint format install clean help
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 DURATION ?=
+PARTS ?=
 
 help: ## This list
 	@echo "millrace: a live PostgreSQL database in ClickHouse"
@@ -27,6 +28,11 @@ demo: ## A shop's database, live in ClickHouse; ends with Ctrl-C or after DURATI
 	@tools/install-deps build olap demo
 	@tools/build millrace
 	@/usr/bin/python3 tools/demo.py $(if $(DURATION),--duration $(DURATION))
+
+bench: ## What is fast, slow and large, against references of the same run; PARTS="catchup latency" for some
+	@tools/install-deps build olap demo
+	@tools/build millrace
+	@/usr/bin/python3 bench/bench.py $(PARTS)
 
 lint: ## clang-format (dry run) and clang-tidy
 	@tools/install-deps build lint
