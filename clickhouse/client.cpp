@@ -3,7 +3,9 @@
 #include "clickhouse/names.hpp"
 #include "clickhouse/server_error.hpp"
 #include "clickhouse/settings.hpp"
+#include "clickhouse/transport_error.hpp"
 #include "clickhouse/upload.hpp"
+#include "clickhouse/url.hpp"
 
 #include <algorithm>
 #include <cctype>
@@ -20,106 +22,6 @@ using clock = std::chrono::steady_clock;
 
 /// How long a wait for the network may take before `stop` is looked at.
 constexpr int wait_ms = 50;
-
-struct url_parts {
-  bool good = false;
-  /// `scheme://host:port`, for texts.
-  std::string label;
-  /// Without query.
-  std::string base;
-  bool loopback = false;
-};
-
-std::string part(CURLU* url, CURLUPart which, unsigned flags = 0) {
-  char* text = nullptr;
-  if (curl_url_get(url, which, &text, flags) != CURLUE_OK)
-    return {};
-  std::string out = text;
-  curl_free(text);
-  return out;
-}
-
-/// What may be shown of a URL: neither its user part nor its query.
-std::string shown(std::string_view url) {
-  url = url.substr(0, url.find('?'));
-  auto at = url.rfind('@');
-  return std::string{at == std::string_view::npos ? url : url.substr(at + 1)};
-}
-
-url_parts parse_url(const std::string& text) {
-  url_parts out;
-  out.label = shown(text);
-  auto url = curl_url();
-  if (url == nullptr)
-    return out;
-  if (curl_url_set(url, CURLUPART_URL, text.c_str(), 0) == CURLUE_OK) {
-    auto scheme = part(url, CURLUPART_SCHEME);
-    auto host = part(url, CURLUPART_HOST);
-    auto port = part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-    auto path = part(url, CURLUPART_PATH);
-    out.label = scheme + "://" + host + ':' + port;
-    out.base = out.label + (path.empty() ? "/" : path);
-    // A password in the URL would end up in logs of proxies.
-    out.good = (scheme == "http" || scheme == "https") && !host.empty()
-               && part(url, CURLUPART_USER).empty()
-               && part(url, CURLUPART_PASSWORD).empty()
-               && part(url, CURLUPART_QUERY).empty();
-    out.loopback
-      = host == "localhost" || host == "[::1]" || host.substr(0, 4) == "127.";
-  }
-  curl_url_cleanup(url);
-  return out;
-}
-
-void append_escaped(std::string& out, std::string_view text) {
-  constexpr char digits[] = "0123456789ABCDEF";
-  for (auto c : text) {
-    auto u = static_cast<unsigned char>(c);
-    if (std::isalnum(u) || c == '_' || c == '-' || c == '.' || c == '~') {
-      out += c;
-    } else {
-      out += '%';
-      out += digits[u >> 4];
-      out += digits[u & 15];
-    }
-  }
-}
-
-void append_parameters(std::string& url, const parameters& xs) {
-  for (auto& [name, value] : xs) {
-    url += url.find('?') == std::string::npos ? '?' : '&';
-    append_escaped(url, name);
-    url += '=';
-    append_escaped(url, value);
-  }
-}
-
-/// `INSERT INTO a.b (...` -> `insert into "a.b"`.
-std::string name_insert(std::string_view statement) {
-  constexpr std::string_view into = "INTO ";
-  auto at = statement.find(into);
-  if (at == std::string_view::npos)
-    return "insert";
-  statement.remove_prefix(at + into.size());
-  statement = statement.substr(0, statement.find(" ("));
-  statement = statement.substr(0, statement.find(" FORMAT"));
-  std::string out = "insert into \"";
-  for (size_t i = 0; i < statement.size(); ++i) {
-    if (statement[i] == '\\' && i + 1 < statement.size())
-      ++i;
-    else if (statement[i] == '`')
-      continue;
-    out += statement[i];
-  }
-  out += '"';
-  return out;
-}
-
-/// The first words of a statement: no literals, they may hold values.
-std::string name_query(std::string_view sql) {
-  auto text = one_line(sql.substr(0, sql.find('\'')), 60);
-  return "run \"" + text + '"';
-}
 
 struct answer {
   long status = 0;
@@ -173,38 +75,6 @@ int on_seek(void* user, curl_off_t offset, int origin) {
     return CURL_SEEKFUNC_CANTSEEK;
   static_cast<upload*>(user)->rewind();
   return CURL_SEEKFUNC_OK;
-}
-
-ec classify_transport(CURLcode x) {
-  switch (x) {
-    case CURLE_UNSUPPORTED_PROTOCOL: // HTTP/0.9: not an HTTP server
-    case CURLE_URL_MALFORMAT:
-    case CURLE_WEIRD_SERVER_REPLY:
-      return ec::target_unsuitable;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_CERTPROBLEM:
-      return ec::target_refused;
-    default:
-      return ec::target_unavailable;
-  }
-}
-
-std::string_view transport_remedy(CURLcode x) {
-  switch (x) {
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_WEIRD_SERVER_REPLY:
-      return "is [target] url ClickHouse's HTTP port (8123 or 8443)?";
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-      return "check [target] ca-file and the host name of the URL";
-    case CURLE_COULDNT_CONNECT:
-      return "is the server running there?";
-    case CURLE_SSL_CONNECT_ERROR:
-      return "is the port one for https?";
-    default:
-      return "";
-  }
 }
 
 void init_curl() {
@@ -474,9 +344,8 @@ result<void>
 client::end_queries(const std::string& condition, std::string what) {
   query_options how;
   how.what = std::move(what);
-  auto out = query("KILL QUERY WHERE " + condition
-                     + " SYNC FORMAT TabSeparated",
-                   {}, how);
+  auto out = query(
+    "KILL QUERY WHERE " + condition + " SYNC FORMAT TabSeparated", {}, how);
   if (!out)
     return tl::unexpected(std::move(out.error()));
   // A line for each query: how it ended, its ID, user and text.
