@@ -21,12 +21,15 @@ bool is_catching_up(const batching_sink_state& st) {
   return oldest == 0 || now_microseconds() - oldest > 1'000'000;
 }
 
-milliseconds interval(const batching_sink_state& st) {
-  auto wait
-    = is_catching_up(st) ? st.limits.catch_up_wait : st.limits.flush_wait;
+// When the next insert may start.
+batching_sink_state::clock::time_point due(const batching_sink_state& st) {
   auto share = milliseconds{static_cast<int64_t>(
     1000.0 * st.active->load() / st.limits.inserts_per_second)};
-  return std::max(wait, share);
+  auto earliest = st.last_start + std::max(st.limits.flush_wait, share);
+  if (!is_catching_up(st))
+    return earliest;
+  return std::max(earliest, std::min(st.last_start + st.limits.catch_up_wait,
+                                     st.last_block + st.limits.catch_up_quiet));
 }
 
 void set_active(batching_sink_state& st, bool active) {
@@ -107,17 +110,15 @@ void plan_flush(sink_ptr self) {
     flush(self);
     return;
   }
-  auto due = st.last_start + interval(st);
-  auto now = batching_sink_state::clock::now();
-  if (due <= now) {
+  auto wait = due(st) - batching_sink_state::clock::now();
+  if (wait.count() <= 0) {
     flush(self);
     return;
   }
   if (st.timer_set)
     return;
   st.timer_set = true;
-  self->delayed_send(self,
-                     std::chrono::ceil<milliseconds>(due - now), atom::tick_v);
+  self->delayed_send(self, std::chrono::ceil<milliseconds>(wait), atom::tick_v);
 }
 
 } // namespace
@@ -140,6 +141,7 @@ batching_sink(sink_ptr self, unit context, std::string table,
       st.queued_bytes += block->native.size();
       st.urgent = st.urgent || block->urgent;
       st.queue.push_back({block, promise});
+      st.last_block = batching_sink_state::clock::now();
       set_active(st, true);
       plan_flush(self);
       return promise;

@@ -23,7 +23,11 @@ struct sink_limits {
 
   /// The same while what comes is old anyway (a snapshot, catching up):
   /// larger inserts cost a fraction per row.
-  std::chrono::milliseconds catch_up_wait{200};
+  std::chrono::milliseconds catch_up_wait{100};
+
+  /// What is old does not wait longer than this for the next block: whoever
+  /// sends may wait for us.
+  std::chrono::milliseconds catch_up_quiet{30};
 
   /// Budget over all tables.
   double inserts_per_second = 50;
@@ -64,6 +68,7 @@ struct batching_sink_state {
   bool urgent = false;
   bool is_active = false;
   clock::time_point last_start{};
+  clock::time_point last_block{};
 
   ~batching_sink_state() {
     if (is_active)

@@ -298,15 +298,20 @@ void take_in(capture_ptr self, const source_start_ptr& start) {
 
 } // namespace
 
+// Nothing is made in the target for a source that will not do.
 void load_state(capture_ptr self) {
   auto& st = self->state;
-  self->request(st.to.store, caf::infinite, atom::load_v)
-    .then(
-      [self](const state_map_ptr& saved) {
-        self->state.saved = saved;
-        read_tables(self);
-      },
-      quit_on_error(self));
+  auto load = [self] {
+    self->request(self->state.to.store, caf::infinite, atom::load_v)
+      .then(
+        [self](const state_map_ptr& saved) {
+          self->state.saved = saved;
+          read_tables(self);
+        },
+        quit_on_error(self));
+  };
+  self->request(st.to.source, caf::infinite, atom::check_v)
+    .then([load](atom::ack) { load(); }, quit_on_error(self));
 }
 
 void remember_received(capture_ptr self) {

@@ -30,6 +30,10 @@ public:
     value_.store(x, std::memory_order_relaxed);
   }
 
+  void add(int64_t x) {
+    value_.fetch_add(x, std::memory_order_relaxed);
+  }
+
   int64_t value() const {
     return value_.load(std::memory_order_relaxed);
   }

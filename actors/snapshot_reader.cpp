@@ -72,8 +72,7 @@ void answer_if_durable(snapshot_reader_state::open_chunk& x) {
 
 void count_in_flight(snapshot_reader_state& st, int64_t delta) {
   st.in_flight_bytes += delta;
-  auto& sum = st.context.numbers->snapshot_in_flight_bytes;
-  sum.set(sum.value() + delta);
+  st.context.numbers->snapshot_in_flight_bytes.add(delta);
 }
 
 void forward(self_ptr self, change_batch_ptr batch, const chunk_ptr& chunk) {

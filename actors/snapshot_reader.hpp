@@ -58,6 +58,13 @@ struct snapshot_reader_state {
     std::shared_ptr<open_chunk> chunk;
   };
 
+  /// Takes what is in flight out of the sum of all readers.
+  ~snapshot_reader_state() {
+    if (context.numbers)
+      context.numbers->snapshot_in_flight_bytes.add(
+        -static_cast<int64_t>(in_flight_bytes));
+  }
+
   unit context;
   snapshot_limits limits;
   router_actor router;

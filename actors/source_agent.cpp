@@ -22,6 +22,27 @@ caf::result<T> answer_plain(result<T>&& x) {
   return std::move(*x);
 }
 
+// All problems in one line.
+result<void> check(postgres::source_admin& admin) {
+  auto survey = admin.survey();
+  if (!survey)
+    return tl::unexpected{survey.error()};
+  failure all;
+  for (const auto& x : survey->problems) {
+    if (x.warning)
+      continue;
+    // One that does not pass by itself decides.
+    if (all.code == ec::none || (is_retriable(all.code) && is_fatal(x.code)))
+      all.code = x.code;
+    all.text += (all.text.empty() ? "" : "; ") + x.subject + ": " + x.text;
+    if (!x.remedy.empty())
+      all.text += " (" + x.remedy + ")";
+  }
+  if (all.code != ec::none)
+    return tl::unexpected{std::move(all)};
+  return {};
+}
+
 } // namespace
 
 source_agent_actor::behavior_type
@@ -34,6 +55,12 @@ source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
   st.options = options;
   st.admin = std::make_unique<postgres::source_admin>(std::move(options));
   return {
+    [self](atom::check) -> caf::result<atom::ack> {
+      auto good = check(*self->state.admin);
+      if (!good)
+        return to_error(good.error());
+      return atom::ack_v;
+    },
     [self](atom::prepare, bool known) -> caf::result<source_start_ptr> {
       return answer(self->state.admin->set_up(!known));
     },

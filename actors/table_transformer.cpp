@@ -146,7 +146,7 @@ void follow_shape(transformer_ptr self) {
       },
       [self](const caf::error& err) {
         if (err == ec::table_unsuitable)
-          quarantine(self, render(err));
+          quarantine(self, text_of(err));
         else
           self->quit(err);
       });

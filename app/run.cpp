@@ -80,9 +80,11 @@ int run(const configuration& config) {
     spdlog::error("{}", render(msg.reason));
     code = 1;
   });
-  spdlog::info("stopped; confirmed up to {}",
-               to_string(lsn{static_cast<uint64_t>(
-                 numbers->confirmed_position.value())}));
+  auto confirmed = static_cast<uint64_t>(numbers->confirmed_position.value());
+  if (confirmed != 0)
+    spdlog::info("stopped; confirmed up to {}", to_string(lsn{confirmed}));
+  else
+    spdlog::info("stopped; nothing had to be confirmed");
   return code;
 }
 

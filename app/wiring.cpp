@@ -65,6 +65,8 @@ start_snapshot_readers(caf::event_based_actor* self, const configuration& cfg,
                        const unit& context, const router_actor& router,
                        std::vector<caf::actor>& workers) {
   snapshot_limits limits;
+  context.numbers->snapshot_window_bytes.set(
+    static_cast<int64_t>(cfg.limits.snapshot_window_bytes));
   limits.window_bytes
     = cfg.limits.snapshot_window_bytes / cfg.snapshot_connections;
   std::vector<snapshot_reader_actor> result;

@@ -58,6 +58,9 @@ using target_agent_actor = caf::typed_actor<
 
 /// The SOURCE AGENT interface: ordinary SQL on the source.
 using source_agent_actor = caf::typed_actor<
+  // Looks whether the source will do; changes nothing. The failure names all
+  // problems.
+  caf::replies_to<atom::check>::with<atom::ack>,
   // Sets publication and slot up. The flag says that this pipeline has run
   // before, so that a slot that is not there has been lost.
   caf::replies_to<atom::prepare, bool>::with<source_start_ptr>,

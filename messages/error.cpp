@@ -76,6 +76,13 @@ std::string render(const caf::error& err) {
   return result;
 }
 
+std::string text_of(const caf::error& err) {
+  if (!is_ours(err) || err.context().empty()
+      || !err.context().match_element<std::string>(0))
+    return render(err);
+  return err.context().get_as<std::string>(0);
+}
+
 caf::error to_error(const failure& x) {
   return caf::make_error(x.code, x.text);
 }

@@ -12,6 +12,9 @@ namespace millrace {
 /// Renders any error as one line for logs and for stderr.
 std::string render(const caf::error& err);
 
+/// What a person needs of millrace's own errors: their text without the code.
+std::string text_of(const caf::error& err);
+
 /// Turns the failure of a room without actors into an error of actors.
 caf::error to_error(const failure& x);
 

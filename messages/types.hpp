@@ -147,6 +147,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace, caf::first_custom_type_id)
 
   // At most ten characters of [A-Za-z0-9_]; anything else aliases to ' '.
   CAF_ADD_ATOM(millrace, millrace::atom, ack, "ack")
+  CAF_ADD_ATOM(millrace, millrace::atom, check, "check")
   CAF_ADD_ATOM(millrace, millrace::atom, clear, "clear")
   CAF_ADD_ATOM(millrace, millrace::atom, connect, "connect")
   CAF_ADD_ATOM(millrace, millrace::atom, describe, "describe")
