@@ -20,7 +20,7 @@ std::string select_list(const table_description& table) {
   return result;
 }
 
-std::string page_condition(const chunk& x) {
+std::string condition(const chunk& x, const std::string& filter) {
   auto tid
     = [](uint32_t page) { return "'(" + std::to_string(page) + ",0)'::tid"; };
   std::string result;
@@ -29,6 +29,8 @@ std::string page_condition(const chunk& x) {
   if (x.last > 0)
     result
       += (result.empty() ? " WHERE ctid < " : " AND ctid < ") + tid(x.last);
+  if (!filter.empty())
+    result += (result.empty() ? " WHERE (" : " AND (") + filter + ")";
   return result;
 }
 
@@ -40,7 +42,7 @@ struct chunk_reader::impl {
   }
 
   result<void> ready();
-  result<std::string> name_of(uint32_t oid);
+  result<void> look_up(uint32_t oid);
   result<bool> lock(uint32_t oid, uint32_t filenode);
   failure unsuitable(std::string why) const;
   result<bool> next_row();
@@ -63,6 +65,9 @@ struct chunk_reader::impl {
   /// Name of the table of the last chunk, quoted.
   uint32_t named = 0;
   std::string name;
+
+  /// Its row filter, as SQL; empty without one.
+  std::string filter;
 
   std::shared_ptr<change_batch> batch;
   size_t expected_text = 0;
@@ -89,18 +94,40 @@ result<void> chunk_reader::impl::ready() {
   return {};
 }
 
-// The table may have been renamed since it was planned; its OID stays.
-result<std::string> chunk_reader::impl::name_of(uint32_t oid) {
+// The table may have been renamed since it was planned; its OID stays. Of a
+// publication with a row filter only what the filter lets through is wanted.
+result<void> chunk_reader::impl::look_up(uint32_t oid) {
+  auto what = "cannot look at " + subject;
   auto rows = run(conn.get(),
                   "SELECT n.nspname, c.relname FROM pg_class c JOIN "
                   "pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = "
                     + std::to_string(oid) + " AND c.relkind = 'r'",
-                  "cannot look at " + subject);
+                  what);
   if (!rows)
     return tl::unexpected{std::move(rows.error())};
   if (PQntuples(rows->get()) == 0)
     return tl::unexpected{unsuitable("it is not a table any more")};
-  return quote_name(field(rows->get(), 0, 0), field(rows->get(), 0, 1));
+  name = quote_name(field(rows->get(), 0, 0), field(rows->get(), 0, 1));
+  filter.clear();
+  if (PQserverVersion(conn.get()) >= 150000) {
+    auto filters = run(conn.get(),
+                       "SELECT string_agg('(' || t.rowfilter || ')', ' OR ')"
+                       " FROM pg_publication_tables t"
+                       " JOIN pg_namespace n ON n.nspname = t.schemaname"
+                       " JOIN pg_class c ON c.relnamespace = n.oid"
+                       " AND c.relname = t.tablename WHERE c.oid = "
+                         + std::to_string(table->oid) + " AND t.pubname IN ("
+                         + quote_text(options.publication) + ", "
+                         + quote_text(options.publication + "_inserts")
+                         + ") HAVING bool_and(t.rowfilter IS NOT NULL)",
+                       what);
+    if (!filters)
+      return tl::unexpected{std::move(filters.error())};
+    if (PQntuples(filters->get()) > 0)
+      filter = field(filters->get(), 0, 0);
+  }
+  named = oid;
+  return {};
 }
 
 void chunk_reader::impl::start_batch() {
@@ -194,14 +221,12 @@ result<void> chunk_reader::start(const snapshot_plan& plan, const chunk& x) {
       return again;
     };
     if (self.named != oid) {
-      auto name = self.name_of(oid);
-      if (!name) {
+      auto found = self.look_up(oid);
+      if (!found) {
         if (PQstatus(self.conn.get()) != CONNECTION_OK && retry())
           continue;
-        return tl::unexpected{std::move(name.error())};
+        return found;
       }
-      self.name = std::move(*name);
-      self.named = oid;
     }
     auto locked = self.lock(oid, filenode);
     if (locked && *locked)
@@ -216,7 +241,7 @@ result<void> chunk_reader::start(const snapshot_plan& plan, const chunk& x) {
   }
   auto copy = run(self.conn.get(),
                   "COPY (SELECT " + select_list(*plan.table) + " FROM ONLY "
-                    + self.name + page_condition(x) + ") TO STDOUT",
+                    + self.name + condition(x, self.filter) + ") TO STDOUT",
                   "cannot read a chunk of " + self.subject);
   if (!copy)
     return tl::unexpected{std::move(copy.error())};

@@ -1,9 +1,8 @@
 #include "postgres/connection.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
-#include <cstring>
+#include <cstdlib>
 #include <map>
 #include <poll.h>
 
@@ -65,24 +64,6 @@ void add_defaults(parameters& xs, const source_options& options,
   opts += session_settings;
   if (kind == session_kind::replication)
     xs["replication"] = "database";
-}
-
-// Joins the lines of a message, without code and source location.
-std::string one_line(std::string_view text) {
-  std::string result;
-  while (!text.empty()) {
-    auto end = std::min(text.find('\n'), text.size());
-    auto line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    while (!line.empty() && (line.front() == ' ' || line.front() == '\t'))
-      line.remove_prefix(1);
-    if (line.empty() || line.starts_with("LOCATION:"))
-      continue;
-    if (!result.empty())
-      result += "; ";
-    result += line;
-  }
-  return result;
 }
 
 // Finds ":  28P01: " in a verbose message and takes the code out of it.
@@ -269,144 +250,6 @@ result<conn_ptr> connect(const source_options& options, session_kind kind) {
   if (auto done = finish_settings(conn.get()); !done)
     return tl::unexpected{std::move(done.error())};
   return conn;
-}
-
-ec classify(std::string_view code) {
-  if (code.starts_with("28") || code == "3D000" || code == "42501"
-      || code == "0LP01")
-    return ec::source_refused;
-  if (code.starts_with("08") || code.starts_with("57P"))
-    return ec::source_unavailable;
-  if (code == "53400" || code == "42704")
-    return ec::source_unsuitable;
-  // A relation, column, or schema that is not what it was.
-  if (code == "42P01" || code == "42703" || code == "3F000" || code == "42809")
-    return ec::table_unsuitable;
-  return ec::source_failed;
-}
-
-std::string_view sqlstate(const PGresult* rows) {
-  const auto* code
-    = rows != nullptr ? PQresultErrorField(rows, PG_DIAG_SQLSTATE) : nullptr;
-  return code != nullptr ? code : "";
-}
-
-failure
-server_failure(PGconn* conn, const PGresult* rows, std::string_view what) {
-  auto code = sqlstate(rows);
-  std::string text{what};
-  text += ": ";
-  if (code.empty()) {
-    auto said = one_line(PQerrorMessage(conn));
-    text += said.empty() ? "connection lost" : said;
-    return {ec::source_unavailable, std::move(text)};
-  }
-  text += one_line(PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY));
-  if (const auto* x = PQresultErrorField(rows, PG_DIAG_MESSAGE_DETAIL);
-      x != nullptr)
-    text += " (" + one_line(x) + ")";
-  if (const auto* x = PQresultErrorField(rows, PG_DIAG_MESSAGE_HINT);
-      x != nullptr)
-    text += "; " + one_line(x);
-  return {classify(code), std::move(text)};
-}
-
-namespace {
-
-result<rows_ptr> checked(PGconn* conn, PGresult* raw, std::string_view what) {
-  rows_ptr rows{raw};
-  switch (PQresultStatus(rows.get())) {
-    case PGRES_COMMAND_OK:
-    case PGRES_TUPLES_OK:
-    case PGRES_COPY_BOTH:
-    case PGRES_COPY_OUT:
-      return rows;
-    default:
-      return tl::unexpected{server_failure(conn, rows.get(), what)};
-  }
-}
-
-} // namespace
-
-result<rows_ptr>
-run(PGconn* conn, const std::string& sql, std::string_view what) {
-  return checked(conn, PQexec(conn, sql.c_str()), what);
-}
-
-result<rows_ptr>
-run(PGconn* conn, const std::string& sql,
-    const std::vector<std::string>& params, std::string_view what) {
-  std::vector<const char*> values;
-  for (const auto& x : params)
-    values.push_back(x.c_str());
-  return checked(conn,
-                 PQexecParams(conn, sql.c_str(),
-                              static_cast<int>(values.size()), nullptr,
-                              values.data(), nullptr, nullptr, 0),
-                 what);
-}
-
-std::string describe_peer(PGconn* conn) {
-  auto text = [](const char* x) { return std::string{x != nullptr ? x : ""}; };
-  auto result = text(PQdb(conn));
-  auto host = text(PQhost(conn));
-  auto port = text(PQport(conn));
-  result += " on " + (host.empty() ? "localhost" : host);
-  if (!port.empty())
-    result += ":" + port;
-  auto user = text(PQuser(conn));
-  if (!user.empty())
-    result += " as " + user;
-  return result;
-}
-
-std::string quote_name(std::string_view name) {
-  std::string result = "\"";
-  for (auto c : name) {
-    if (c == '"')
-      result += c;
-    result += c;
-  }
-  return result += '"';
-}
-
-std::string quote_name(std::string_view schema, std::string_view name) {
-  return quote_name(schema) + "." + quote_name(name);
-}
-
-std::string quote_text(std::string_view text) {
-  // With a backslash only the E form is read alike under all settings.
-  auto escaped = text.find('\\') != std::string_view::npos;
-  std::string result = escaped ? " E'" : "'";
-  for (auto c : text) {
-    if (c == '\'' || c == '\\')
-      result += c;
-    result += c;
-  }
-  return result += '\'';
-}
-
-std::string text_array(const std::vector<std::string>& xs) {
-  std::string result = "{";
-  for (const auto& x : xs) {
-    if (result.size() > 1)
-      result += ',';
-    result += '"';
-    for (auto c : x) {
-      if (c == '"' || c == '\\')
-        result += '\\';
-      result += c;
-    }
-    result += '"';
-  }
-  return result += '}';
-}
-
-int64_t integer(const PGresult* rows, int row, int column) {
-  auto text = field(rows, row, column);
-  int64_t result = 0;
-  std::from_chars(text.data(), text.data() + text.size(), result);
-  return result;
 }
 
 } // namespace millrace::postgres

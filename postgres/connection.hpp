@@ -55,6 +55,9 @@ std::string_view sqlstate(const PGresult* rows);
 /// Which error a SQLSTATE stands for, where no context says otherwise.
 ec classify(std::string_view sqlstate);
 
+/// Joins the lines of a message, without source locations.
+std::string one_line(std::string_view text);
+
 /// Server and database for error texts: `shop on db1:5432`. No secrets.
 std::string describe_peer(PGconn* conn);
 

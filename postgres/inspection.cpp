@@ -77,15 +77,29 @@ read_publication(PGconn* conn, const std::string& name) {
   for (int i = 0; i < PQntuples(members->get()); ++i)
     result.members[static_cast<uint32_t>(integer(members->get(), i, 0))]
       = split(field(members->get(), i, 1));
+  // Column list and filter both depend on columns; which, tells only a filter
+  // that is alone.
+  std::string details
+    = PQserverVersion(conn) >= 150000
+        ? "r.prattrs IS NOT NULL, CASE WHEN r.prqual IS NOT NULL"
+          " AND r.prattrs IS NULL THEN (SELECT string_agg(a.attname, E'\\x01')"
+          " FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid"
+          " AND a.attnum = d.refobjsubid"
+          " WHERE d.classid = 'pg_publication_rel'::regclass"
+          " AND d.objid = r.oid AND d.refclassid = 'pg_class'::regclass"
+          " AND d.refobjid = r.prrelid AND d.refobjsubid > 0) END"
+        : "false, NULL";
   auto listed = run(conn,
-                    "SELECT r.prrelid FROM pg_publication_rel r"
-                    " JOIN pg_publication p ON p.oid = r.prpubid"
-                    " WHERE p.pubname = $1",
+                    "SELECT r.prrelid, " + details
+                      + " FROM pg_publication_rel r"
+                        " JOIN pg_publication p ON p.oid = r.prpubid"
+                        " WHERE p.pubname = $1",
                     {name}, what);
   if (!listed)
     return tl::unexpected{std::move(listed.error())};
   for (int i = 0; i < PQntuples(listed->get()); ++i)
-    result.listed.insert(static_cast<uint32_t>(integer(listed->get(), i, 0)));
+    result.listed[static_cast<uint32_t>(integer(listed->get(), i, 0))]
+      = {is_true(listed->get(), i, 1), split(field(listed->get(), i, 2))};
   return result;
 }
 

@@ -4,7 +4,6 @@
 #include "postgres/source_admin.hpp"
 
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -24,8 +23,15 @@ struct publication_state {
   /// What it publishes, by OID; the columns it names (15+, else empty).
   std::map<uint32_t, std::vector<std::string>> members;
 
+  /// What it says of a table that it lists (15+: column list, row filter).
+  struct listing {
+    bool has_column_list = false;
+    /// Columns that the row filter reads; only without column list.
+    std::vector<std::string> filter_columns;
+  };
+
   /// Tables that it lists, whether or not something of them is published.
-  std::set<uint32_t> listed;
+  std::map<uint32_t, listing> listed;
 };
 
 struct slot_row {

@@ -272,24 +272,59 @@ private:
     extend(p, tables);
   }
 
-  /// PostgreSQL refuses updates and deletes of published tables without
-  /// identity: the application's own.
+  /// PostgreSQL refuses updates and deletes of published tables that it could
+  /// not describe: the application's own.
   void refused_writes(const publication_state& p) {
     for (const auto& table : x_.tables) {
       const auto& d = table.description;
-      if (p.members.count(d.oid) == 0 || has_identity(table))
+      if (p.members.count(d.oid) == 0)
         continue;
-      add(
-        d.full_name(),
-        "publication \"" + p.name
-          + "\" publishes its updates and deletes, but it has no identity: "
-            "PostgreSQL refuses the application's UPDATE and DELETE",
-        "ALTER TABLE " + quote_name(d.schema, d.name) + " REPLICA IDENTITY FULL"
-          + (p.all_tables ? std::string{}
-                          : ", or ALTER PUBLICATION " + quote_name(p.name)
-                              + " DROP TABLE " + quote_name(d.schema, d.name)),
-        !is_followed(options_, table, x_.tables));
+      auto quoted = quote_name(d.schema, d.name);
+      if (!has_identity(table))
+        refused(p, table, "it has no identity",
+                "ALTER TABLE " + quoted + " REPLICA IDENTITY FULL"
+                  + (p.all_tables
+                       ? std::string{}
+                       : ", or ALTER PUBLICATION " + quote_name(p.name)
+                           + " DROP TABLE " + quoted));
+      else if (p.listed.count(d.oid) != 0)
+        hidden_identity(p, table);
     }
+  }
+
+  /// Column lists must have the whole identity, row filters nothing else.
+  void
+  hidden_identity(const publication_state& p, const catalogue_table& table) {
+    const auto& d = table.description;
+    const auto& listing = p.listed.at(d.oid);
+    const auto& published = p.members.at(d.oid);
+    auto has = [](const auto& names, const std::string& name) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    for (const auto& column : d.columns) {
+      auto in_identity = d.full_old_rows || column.key_position >= 0;
+      if (in_identity && listing.has_column_list
+          && !has(published, column.name))
+        refused(p, table,
+                "its column list lacks \"" + column.name
+                  + "\" of the replica identity",
+                "add the column to the list (ALTER PUBLICATION "
+                  + quote_name(p.name) + " SET TABLE ...)");
+      if (!in_identity && has(listing.filter_columns, column.name))
+        refused(p, table,
+                "its row filter reads \"" + column.name
+                  + "\", which is not in the replica identity",
+                "ALTER TABLE " + quote_name(d.schema, d.name)
+                  + " REPLICA IDENTITY FULL");
+    }
+  }
+
+  void refused(const publication_state& p, const catalogue_table& table,
+               const std::string& why, std::string remedy) {
+    add(table.description.full_name(),
+        "publication \"" + p.name + "\" publishes its updates and deletes, but "
+          + why + ": PostgreSQL refuses the application's UPDATE and DELETE",
+        std::move(remedy), !is_followed(options_, table, x_.tables));
   }
 
   void inserts_publication() {
