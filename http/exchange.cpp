@@ -23,7 +23,7 @@ namespace millrace::http {
 namespace {
 
 constexpr size_t first_buffer = 32 << 10;
-constexpr size_t body_buffer = 512 << 10;
+constexpr size_t body_buffer = 256 << 10;
 
 /// A body that the handler left unread is taken off the connection up to this
 /// size, so that the connection can be kept.

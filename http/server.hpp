@@ -36,7 +36,7 @@ public:
   /// Whether the request says that a body follows.
   bool has_body() const;
 
-  /// Next piece of the body, as large as the socket gives (up to 512 KB), valid
+  /// Next piece of the body, as large as the socket gives (up to 256 KB), valid
   /// until the next call; empty at the end of the body. `nullopt` when the body
   /// will not be complete: the client went away, stalled, sent a broken chunk,
   /// or `interrupt` was called.

@@ -25,6 +25,9 @@ bool resolve(void* library, const char* name, F& target) {
 } // namespace
 
 result<chdb_api> load_chdb(const std::string& path) {
+  // Its allocator keeps freed pages for 5 s: at large blocks of wide rows that
+  // is hundreds of megabytes. It reads this while it is loaded.
+  ::setenv("JE_MALLOC_CONF", "dirty_decay_ms:1000,muzzy_decay_ms:0", 0);
   auto* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     const char* why = ::dlerror();

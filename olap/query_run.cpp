@@ -339,41 +339,52 @@ db_error query_run::prepare(const statement& st) {
   return apply_settings(st);
 }
 
+db_error query_run::remember_settings(const http::parameter_list& settings) {
+  std::string names;
+  for (auto& [name, value] : settings)
+    names += (names.empty() ? "" : ", ") + quote(name);
+  http::parameter_list own;
+  if (session_->has_own_settings && !names.empty()) {
+    // Names and values as literals, so that they can be written back.
+    auto old = connection_->query(
+      "SELECT name, substring(toString(tuple(value)), 2, "
+      "length(toString(tuple(value))) - 2) FROM system.settings "
+      "WHERE changed AND name IN ("
+      + names + ") FORMAT TSVRaw");
+    if (auto err = old.error())
+      return err;
+    for (auto rest = old.bytes(); !rest.empty();) {
+      auto line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+      auto tab = std::min(line.find('\t'), line.size() - 1);
+      own.emplace_back(line.substr(0, tab), line.substr(tab + 1));
+    }
+  }
+  for (auto& [name, value] : settings) {
+    auto same = [n = &name](auto& x) { return x.first == *n; };
+    auto i = std::find_if(own.begin(), own.end(), same);
+    restore_sql_.append(restore_sql_.empty() ? "" : ", ").append(name);
+    restore_sql_.append(" = ").append(i != own.end() ? i->second : "DEFAULT");
+  }
+  return {};
+}
+
 db_error query_run::apply_settings(const statement& st) {
   auto settings = request_.settings;
   auto own_blocks = session_ && session_->has_own_block_size;
-  // Blocks of the default size make wide rows take hundreds of megabytes.
+  // Blocks of the default size (65,409 rows) make wide rows take a gigabyte;
+  // smaller ones than these begin to cost narrow rows time.
   if (st.kind == statement_kind::stream && !own_blocks
       && !request_.has_setting("max_block_size"))
-    settings.emplace_back("max_block_size", "8192");
-  if (session_ && !settings.empty()) {
-    std::string names;
-    for (auto& [name, value] : settings) {
-      names += (names.empty() ? "" : ", ") + quote(name);
-      restore_sql_ += (restore_sql_.empty() ? "" : ", ") + name + " = DEFAULT";
-    }
-    if (session_->has_own_settings) {
-      // Later assignments win: first the defaults, then what was set before.
-      auto old = connection_->query(
-        "SELECT concat(name, ' = ', "
-        "toString(tuple(value)).substring(2, length(toString(tuple(value))) - "
-        "2)) FROM system.settings WHERE changed AND name IN ("
-        + names + ") FORMAT TSVRaw");
-      if (auto err = old.error())
-        return err;
-      for (auto rest = old.bytes(); !rest.empty();) {
-        auto line = rest.substr(0, rest.find('\n'));
-        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-        restore_sql_ += ", " + std::string{line};
-      }
-    }
-  }
+    settings.emplace_back("max_block_size", "2048");
   settings.emplace_back("log_comment", request_.query_id);
   // Of a fresh connection only: it cannot be taken back.
   if (readonly_ && !session_)
     settings.emplace_back("readonly", request_.readonly == 1 ? "1" : "2");
   std::string sql;
   auto err = render_settings(settings, sql);
+  if (!err && session_)
+    err = remember_settings(settings);
   if (!err)
     err = connection_->query("SET " + sql).error();
   if (!err)

@@ -45,6 +45,9 @@ private:
   db_error prepare(const statement& st);
   db_error check_readonly(const statement& st);
   db_error apply_settings(const statement& st);
+
+  /// Notes how the session's values of `settings` are put back.
+  db_error remember_settings(const http::parameter_list& settings);
   db_error insert(const statement& st);
   db_error stream(const statement& st);
   db_error query(const statement& st);

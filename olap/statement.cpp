@@ -267,7 +267,7 @@ statement parse_statement(std::string_view text, bool whole) {
   if (is_client_command(first) && (is_over(second) || second.is_mark(';')))
     return refuse(
       syntax_error("failed at position 1 (" + std::string{first.text} + ")"));
-  if (first.is("SELECT") || first.is("WITH"))
+  if (first.is("SELECT") || first.is("WITH") || first.is("FROM"))
     x.kind = statement_kind::stream;
   else if (first.is("USE"))
     x.kind = statement_kind::use;

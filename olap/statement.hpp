@@ -63,7 +63,7 @@ enum class statement_kind {
   /// INSERT whose data follow in the text or after it.
   insert_data,
 
-  /// SELECT or WITH: its result can be streamed.
+  /// SELECT, WITH or FROM: its result can be streamed.
   stream,
 
   /// KILL QUERY.

@@ -1,0 +1,1 @@
+select total from (select sum(orders) as total from {{ ref('by_country') }}) where total != 1000
