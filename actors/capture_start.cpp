@@ -140,6 +140,17 @@ void remember(capture_ptr self) {
     .then([self](atom::ack) { connect(self); }, quit_on_error(self));
 }
 
+// Making the target tables may have found that one was gone.
+void load_again(capture_ptr self) {
+  self->request(self->state.to.store, caf::infinite, atom::load_v)
+    .then(
+      [self](const state_map_ptr& saved) {
+        self->state.saved = saved;
+        remember(self);
+      },
+      quit_on_error(self));
+}
+
 void announce(capture_ptr self) {
   auto& st = self->state;
   for (const auto& note : st.start->notes)
@@ -149,7 +160,7 @@ void announce(capture_ptr self) {
     st.context.numbers->waits(name, "table " + name + " does not exist yet");
   }
   self->request(st.to.router, caf::infinite, announcement(st.start->tables))
-    .then([self](atom::ack) { remember(self); }, quit_on_error(self));
+    .then([self](atom::ack) { load_again(self); }, quit_on_error(self));
 }
 
 // -- the source is the one we know --------------------------------------------------

@@ -2,7 +2,7 @@
 
 #include "actors/patience.hpp"
 #include "actors/setup.hpp"
-#include "clickhouse/names.hpp"
+#include "clickhouse/ddl.hpp"
 #include "clickhouse/target_admin.hpp"
 
 #include <fmt/format.h>
@@ -25,9 +25,8 @@ public:
     bodies.reserve(job.blocks.size());
     for (const auto& block : job.blocks)
       bodies.emplace_back(block->native);
-    auto statement = "INSERT INTO "
-                     + clickhouse::quote_name(job.blocks.front()->table->name)
-                     + " FORMAT Native";
+    auto statement = clickhouse::ddl::insert_statement(
+      client_.options(), *job.blocks.front()->table);
     return client_.insert(statement, query_id, bodies);
   }
 

@@ -40,7 +40,7 @@ struct inserter_state {
   unit context;
   block_writer_ptr writer;
 
-  /// Query IDs are `millrace-<pipeline>-<random>-<number>`.
+  /// Query IDs are `millrace/<pipeline>/<random>-<number>`.
   std::string query_prefix;
   uint64_t queries = 0;
 };

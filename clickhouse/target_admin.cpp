@@ -217,6 +217,17 @@ result<void> target_admin::prepare() {
               "the dead-letter table");
 }
 
+result<void> target_admin::note_missing_table(const std::string& source) {
+  auto state = load_state();
+  if (!state)
+    return tl::unexpected(std::move(state.error()));
+  if (state->count({"table", source}) == 0)
+    return {};
+  return save_state(
+    {{{"quarantine", source},
+      "its target table was not there and has been made again"}});
+}
+
 result<void> target_admin::ensure(const target_table& wanted) {
   auto& x = *impl_;
   auto what = "\"" + wanted.name + '"';
@@ -224,6 +235,10 @@ result<void> target_admin::ensure(const target_table& wanted) {
   if (!found)
     return tl::unexpected(std::move(found.error()));
   if (!*found) {
+    // Rows that it had are gone, whatever the state says of them.
+    auto noted = note_missing_table(wanted.source->full_name());
+    if (!noted)
+      return noted;
     auto made
       = x.run(ddl::create_table(x.options, wanted), "create table " + what);
     if (!made)

@@ -65,7 +65,9 @@ public:
   result<void> prepare();
 
   /// Makes the table, adds columns that are missing, widens types; checks that
-  /// what is there fits. Failure `table_unsuitable` names each column.
+  /// what is there fits. A table that is made although the state knows it is
+  /// noted as quarantined there first: its rows have to be taken again.
+  /// Failure `table_unsuitable` names each column.
   result<void> ensure(const target_table& x);
 
   /// Newest row of each key. `keys` and the result's keys are in RowBinary.
@@ -93,6 +95,8 @@ public:
   struct impl;
 
 private:
+  result<void> note_missing_table(const std::string& source);
+
   std::unique_ptr<impl> impl_;
 };
 
