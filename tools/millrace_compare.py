@@ -173,13 +173,9 @@ class Column:
             while self.element["typtype"] == "d":
                 self.element = types[self.element["typbasetype"]]
             inner, self.canonical_element = self._scalar(self.element, modifier, ranges)
-            if inner is not None:
-                self.type, self.canonical = f"Array(Nullable({inner.replace('LowCardinality(String)', 'String')}))", None
-                return
-            self.element = None
+            self.type, self.canonical = f"Array(Nullable({inner.replace('LowCardinality(String)', 'String')}))", None
+            return
         self.type, self.canonical = self._scalar(kind, modifier, ranges)
-        if self.type is None:
-            self.type, self.canonical = "String", _text
         self.is_bytea = self.canonical is _bytea
         if not not_null:
             self.type = ("LowCardinality(Nullable(String))" if self.type.startswith("LowCardinality") else f"Nullable({self.type})")
@@ -201,7 +197,7 @@ class Column:
                 return "DateTime64(6, 'UTC')", _clipped(*ranges.timestamp, 26, _complete_timestamp)
             if name in Column.SIMPLE:
                 return Column.SIMPLE[name]
-        return None, None
+        return "String", _text
 
     def from_source(self, field):
         value = unescape(field)
