@@ -7,6 +7,9 @@ namespace millrace::postgres {
 
 namespace {
 
+// PostgreSQL cuts longer names off.
+constexpr size_t max_name = 63;
+
 /// Finds what is wrong, in the order in which a user would mend it.
 class finder {
 public:
@@ -59,6 +62,16 @@ private:
     auto drop
       = "SELECT pg_drop_replication_slot(" + quote_text(options_.slot) + ")";
     if (!s.exists) {
+      // Noticed by the server only after the publications have been made.
+      auto good = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+      };
+      if (options_.slot.empty() || options_.slot.size() > max_name
+          || !std::all_of(options_.slot.begin(), options_.slot.end(), good))
+        add(subject, "it is not a name for a slot",
+            "use at most 63 lower case letters, digits and underscores "
+            "(source.slot)",
+            false, ec::invalid_configuration);
       if (x_.slots_used >= x_.slots_max)
         add("max_replication_slots",
             "all " + std::to_string(x_.slots_max)
@@ -235,6 +248,10 @@ private:
     const auto& p = x_.main;
     auto subject = "publication \"" + options_.publication + "\"";
     auto tables = uncovered(true);
+    if (x_.inserts.name.size() > max_name)
+      add(subject, "the name is too long",
+          "use at most 55 bytes (source.publication)", false,
+          ec::invalid_configuration);
     if (!p.exists) {
       auto sql = create(options_.publication, tables, all);
       if (x_.slot.exists && x_.slot.plugin == "pgoutput")

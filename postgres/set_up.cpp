@@ -140,7 +140,7 @@ result<source_survey> source_admin::survey() {
       std::make_shared<const table_description>(x->description));
   result.missing = std::move(seen->missing);
   result.plan = std::move(seen->statements);
-  if (!seen->slot.exists)
+  if (!seen->slot.exists && !seen->in_recovery && seen->version >= 140000)
     result.plan.push_back(create_slot_sql(options.slot));
   result.slot_exists = seen->slot.exists;
   result.slot_confirmed = seen->slot.confirmed;
