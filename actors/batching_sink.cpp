@@ -42,8 +42,8 @@ void set_active(batching_sink_state& st, bool active) {
 void plan_flush(sink_ptr self);
 
 // Takes blocks of one shape from the queue.
-std::vector<batching_sink_state::queued> take(batching_sink_state& st,
-                                              insert_job& job) {
+std::vector<batching_sink_state::queued>
+take(batching_sink_state& st, insert_job& job) {
   std::vector<batching_sink_state::queued> result;
   auto shape = st.queue.front().block->table;
   while (!st.queue.empty() && st.queue.front().block->table == shape
@@ -62,7 +62,8 @@ std::vector<batching_sink_state::queued> take(batching_sink_state& st,
 
 void count_insert(batching_sink_state& st, const insert_job& job,
                   batching_sink_state::clock::time_point start) {
-  std::chrono::duration<double> took = batching_sink_state::clock::now() - start;
+  std::chrono::duration<double> took
+    = batching_sink_state::clock::now() - start;
   auto& all = *st.context.numbers;
   all.insert_seconds.observe(took.count());
   all.insert_rows.observe(static_cast<double>(job.rows));

@@ -35,9 +35,9 @@ void wait_for_data(capture_ptr self) {
     return;
   if (!st.watch)
     st.watch = std::make_unique<readiness_watch>(
-      st.reader->fd(), [hdl = capture_actor{self}, fd = st.reader->fd(),
-                        pace = postgres::pacing{}]() mutable {
-        pace.settle(fd);
+      st.reader->fd(), [hdl = capture_actor{self},
+                        pace = postgres::pacing{st.reader->fd()}]() mutable {
+        pace.settle();
         caf::anon_send(hdl, atom::readable_v);
       });
   st.reading = true;
@@ -51,7 +51,8 @@ void show_in_flight(capture_state& st) {
     st.sent.empty() ? 0 : st.sent.front().committed_at);
 }
 
-// -- the low-water mark ---------------------------------------------------------
+// -- the low-water mark
+// ---------------------------------------------------------
 
 void confirm(capture_ptr self, lsn pos) {
   auto& st = self->state;
@@ -120,14 +121,15 @@ void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
       [self](const caf::error& err) { self->quit(err); });
 }
 
-// -- reading --------------------------------------------------------------------
+// -- reading
+// --------------------------------------------------------------------
 
 // Unchanged values that the target cannot know: of rows that a snapshot may
 // still bring, under a new key, in an insert (a row filter makes one of an
 // update). All others are restored by the transformers.
-std::vector<uint32_t> to_fill(const capture_state& st,
-                              const change_batch& batch,
-                              const std::vector<uint32_t>& unchanged) {
+std::vector<uint32_t>
+to_fill(const capture_state& st, const change_batch& batch,
+        const std::vector<uint32_t>& unchanged) {
   std::vector<uint32_t> result;
   for (auto i : unchanged) {
     const auto& x = batch.changes[i];
@@ -145,6 +147,25 @@ void resume(capture_ptr self) {
   read_again(self);
 }
 
+// The catalogue of now does not tell the shape of then: the table's changes are
+// let go until it is taken again, at the next start.
+void let_go(capture_ptr self, const postgres::relation& x,
+            const caf::error& why) {
+  auto& st = self->state;
+  auto name = x.schema + "." + x.name;
+  st.context.numbers->table(name)->quarantine(text_of(why));
+  spdlog::error("table {} is quarantined, its changes are not written: {}",
+                name, text_of(why));
+  st.reader->skip(x);
+  using map_type = std::remove_const_t<state_map_ptr::element_type>;
+  self
+    ->request(st.to.store, caf::infinite, atom::save_v,
+              state_map_ptr{std::make_shared<map_type>(
+                map_type{{{"quarantine", name}, text_of(why)}})})
+    .then([self](atom::ack) { resume(self); },
+          [self](const caf::error& err) { self->quit(err); });
+}
+
 void describe(capture_ptr self, const postgres::relation& x) {
   auto& st = self->state;
   st.paused = true;
@@ -157,12 +178,17 @@ void describe(capture_ptr self, const postgres::relation& x) {
           resume(self);
           return;
         }
-        spdlog::info("table {} has a new shape: {} columns",
-                     table->full_name(), table->columns.size());
+        spdlog::info("table {} has a new shape: {} columns", table->full_name(),
+                     table->columns.size());
         self->state.reader->describe(table);
         resume(self);
       },
-      [self](const caf::error& err) { self->quit(err); });
+      [self, message](const caf::error& err) {
+        if (err == ec::table_unsuitable)
+          let_go(self, *message, err);
+        else
+          self->quit(err);
+      });
 }
 
 void fill(capture_ptr self, postgres::read_outcome&& outcome,
@@ -171,8 +197,7 @@ void fill(capture_ptr self, postgres::read_outcome&& outcome,
   st.paused = true;
   change_list_ptr list
     = std::make_shared<std::vector<uint32_t>>(std::move(changes));
-  self
-    ->request(st.to.source, caf::infinite, atom::fill_v, outcome.batch, list)
+  self->request(st.to.source, caf::infinite, atom::fill_v, outcome.batch, list)
     .then(
       [self, complete = outcome.complete,
        unknown = outcome.unknown](const change_batch_ptr& filled) {
@@ -231,7 +256,8 @@ void read(capture_ptr self, bool may_gather) {
     read_again(self);
 }
 
-// -- once a second --------------------------------------------------------------
+// -- once a second
+// --------------------------------------------------------------
 
 void ask_for_slot(capture_ptr self) {
   auto& st = self->state;
@@ -273,9 +299,9 @@ void start_streaming(capture_ptr self, reader_ptr reader) {
   read_again(self);
 }
 
-capture_actor::behavior_type capture(capture_ptr self, unit context,
-                                     capture_options options,
-                                     capture_peers peers) {
+capture_actor::behavior_type
+capture(capture_ptr self, unit context, capture_options options,
+        capture_peers peers) {
   set_default_handlers(self);
   auto& st = self->state;
   st.context = std::move(context);

@@ -29,7 +29,8 @@ bool is_quarantined(const capture_state& st, const std::string& table) {
   return !st.context.numbers->table(table)->look(0).quarantine.empty();
 }
 
-// -- snapshots --------------------------------------------------------------------
+// -- snapshots
+// --------------------------------------------------------------------
 
 void show_state(capture_state& st) {
   st.context.numbers->set_state(st.snapshots > 0 ? pipeline_state::snapshotting
@@ -65,7 +66,8 @@ void order_snapshots(capture_ptr self) {
   show_state(st);
 }
 
-// -- tables -----------------------------------------------------------------------
+// -- tables
+// -----------------------------------------------------------------------
 
 // A table that is seen for the first time. When the pipeline starts its life,
 // the slot's start is the label of all; later each gets its own.
@@ -163,7 +165,8 @@ void announce(capture_ptr self) {
     .then([self](atom::ack) { load_again(self); }, quit_on_error(self));
 }
 
-// -- the source is the one we know --------------------------------------------------
+// -- the source is the one we know
+// --------------------------------------------------
 
 void refuse_source(capture_ptr self, const std::string& why) {
   self->quit(caf::make_error(
@@ -191,12 +194,11 @@ void check_switch_point(capture_ptr self, const source_state& known) {
               const auto& now = self->state.start->identity;
               if (end.value != 0 && end < highest)
                 refuse_source(
-                  self, "the source is on timeline "
-                          + std::to_string(now.timeline)
-                          + ", which left timeline "
-                          + std::to_string(known.timeline) + " at "
-                          + to_string(end) + ", but commits up to "
-                          + to_string(highest) + " have been received");
+                  self,
+                  "the source is on timeline " + std::to_string(now.timeline)
+                    + ", which left timeline " + std::to_string(known.timeline)
+                    + " at " + to_string(end) + ", but commits up to "
+                    + to_string(highest) + " have been received");
               else
                 announce(self);
             },
@@ -235,7 +237,8 @@ void check_source(capture_ptr self) {
     announce(self);
 }
 
-// -- the first steps ----------------------------------------------------------------
+// -- the first steps
+// ----------------------------------------------------------------
 
 void prepare_source(capture_ptr self) {
   auto& st = self->state;
@@ -263,7 +266,8 @@ void read_tables(capture_ptr self) {
   prepare_source(self);
 }
 
-// -- while it runs ------------------------------------------------------------------
+// -- while it runs
+// ------------------------------------------------------------------
 
 // The publications contain the new tables now; each is announced, remembered,
 // and gets a snapshot with a label of its own.
@@ -291,9 +295,9 @@ void take_in(capture_ptr self, const source_start_ptr& start) {
           st.tables.emplace(name, state);
         }
         self
-          ->request(st.to.store, caf::infinite, atom::save_v,
-                    state_map_ptr{
-                      std::make_shared<map_type>(std::move(changes))})
+          ->request(
+            st.to.store, caf::infinite, atom::save_v,
+            state_map_ptr{std::make_shared<map_type>(std::move(changes))})
           .then(
             [self, fresh](atom::ack) {
               for (const auto& table : *fresh)

@@ -19,8 +19,8 @@ public:
     // nop
   }
 
-  result<void> insert(const insert_job& job,
-                      const std::string& query_id) override {
+  result<void>
+  insert(const insert_job& job, const std::string& query_id) override {
     std::vector<std::string_view> bodies;
     bodies.reserve(job.blocks.size());
     for (const auto& block : job.blocks)
@@ -49,8 +49,8 @@ result<void> try_insert(inserter_state& st, const insert_job& job) {
   auto done = st.writer->insert(job, id);
   if (done || done.error().code != ec::target_unavailable)
     return done;
-  auto ended = patiently(st.context, "target",
-                         [&] { return st.writer->kill(id); });
+  auto ended
+    = patiently(st.context, "target", [&] { return st.writer->kill(id); });
   return ended ? done : ended;
 }
 
@@ -66,9 +66,8 @@ inserter(inserter_actor::stateful_pointer<inserter_state> self, unit context,
          block_writer_ptr writer) {
   set_default_handlers(self);
   auto& st = self->state;
-  st.query_prefix
-    = clickhouse::target_admin::insert_prefix(context.pipeline) + random_hex()
-      + "-";
+  st.query_prefix = clickhouse::target_admin::insert_prefix(context.pipeline)
+                    + random_hex() + "-";
   st.context = std::move(context);
   st.writer = std::move(writer);
   return {

@@ -18,8 +18,8 @@ public:
   virtual ~block_writer() = default;
 
   /// Inserts all blocks as one query of the given ID.
-  virtual result<void> insert(const insert_job& job,
-                              const std::string& query_id) = 0;
+  virtual result<void>
+  insert(const insert_job& job, const std::string& query_id) = 0;
 
   /// Ends a query whose answer was lost.
   virtual result<void> kill(const std::string& query_id) = 0;

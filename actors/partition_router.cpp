@@ -21,8 +21,8 @@ struct pending_batch {
 
 using pending_ptr = std::shared_ptr<pending_batch>;
 
-partition_router_state::route& find_route(router_ptr self,
-                                          const table_description_ptr& table) {
+partition_router_state::route&
+find_route(router_ptr self, const table_description_ptr& table) {
   auto& st = self->state;
   auto name = table->full_name();
   auto i = st.routes.find(name);
@@ -64,9 +64,9 @@ index_lists split_by_table(const change_batch& xs) {
   return result;
 }
 
-index_lists split_by_key(const change_batch& xs,
-                         std::vector<uint32_t>&& changes,
-                         const table_description& table, size_t shards) {
+index_lists
+split_by_key(const change_batch& xs, std::vector<uint32_t>&& changes,
+             const table_description& table, size_t shards) {
   index_lists result(shards);
   if (shards == 1) {
     result.front() = std::move(changes);
@@ -84,7 +84,8 @@ index_lists split_by_key(const change_batch& xs,
 }
 
 void count_events(const partition_router_state::route& to,
-                  const change_batch& xs, const std::vector<uint32_t>& changes) {
+                  const change_batch& xs,
+                  const std::vector<uint32_t>& changes) {
   std::array<uint64_t, 5> counts{};
   for (auto i : changes)
     ++counts[static_cast<size_t>(xs.changes[i].op)];

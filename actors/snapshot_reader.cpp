@@ -126,8 +126,8 @@ void read(self_ptr self) {
     return;
   const auto& front = st.orders.front();
   if (!st.started) {
-    auto begun = st.source->start(*front.order->plan,
-                                  front.order->plan->chunks[front.order->chunk]);
+    auto begun = st.source->start(
+      *front.order->plan, front.order->plan->chunks[front.order->chunk]);
     if (!begun)
       return give_up(self, begun.error());
     st.started = true;

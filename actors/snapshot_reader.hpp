@@ -26,9 +26,8 @@ class chunk_source {
 public:
   virtual ~chunk_source() = default;
   virtual int fd() const = 0;
-  virtual result<void> start(const postgres::snapshot_plan& plan,
-                             const postgres::chunk& x)
-    = 0;
+  virtual result<void>
+  start(const postgres::snapshot_plan& plan, const postgres::chunk& x) = 0;
   virtual result<postgres::chunk_reader::outcome>
   read(const postgres::read_limits& limits) = 0;
   virtual result<void> finish() = 0;

@@ -40,8 +40,8 @@ void tick_later(snapshotter_ptr self) {
 
 // -- the plan -----------------------------------------------------------------
 
-snapshot_plan_ptr restore_plan(const snapshot_order& order,
-                               const table_state& state) {
+snapshot_plan_ptr
+restore_plan(const snapshot_order& order, const table_state& state) {
   auto plan = std::make_shared<postgres::snapshot_plan>();
   plan->table = order.table;
   plan->label = state.label;
@@ -95,8 +95,9 @@ void start_reading(snapshotter_ptr self, const job_ptr& x) {
   x->numbers->snapshot_reading();
   spdlog::info("snapshot of {}: {} of {} chunk(s) to read, about {} rows, "
                "label {}",
-               x->order.table->full_name(), x->todo.size(), x->plan->chunks.size(),
-               x->state.row_estimate, to_string(x->state.label));
+               x->order.table->full_name(), x->todo.size(),
+               x->plan->chunks.size(), x->state.row_estimate,
+               to_string(x->state.label));
   hand_out(self);
 }
 
@@ -111,10 +112,9 @@ void look_for_transactions(snapshotter_ptr self, const job_ptr& x,
   std::string names;
   for (auto id : *running)
     names += " " + std::to_string(id);
-  self->state.context.numbers->waits("transactions",
-                                     "snapshot of "
-                                       + x->order.table->full_name()
-                                       + " waits for transactions" + names);
+  self->state.context.numbers->waits(
+    "transactions", "snapshot of " + x->order.table->full_name()
+                      + " waits for transactions" + names);
   if (fresh)
     spdlog::info("snapshot of {} waits until these transactions have ended:{}",
                  x->order.table->full_name(), names);
@@ -125,9 +125,11 @@ void wait_for_transactions(snapshotter_ptr self, const job_ptr& x) {
   x->numbers->snapshot_planned(x->state.row_estimate, x->plan->chunks.size(),
                                x->state.count_done(), 0);
   self->request(self->state.source, caf::infinite, atom::running_v)
-    .then([self, x](const xid_list_ptr& xs) { //
-      look_for_transactions(self, x, xs);
-    }, quit_on_error(self));
+    .then(
+      [self, x](const xid_list_ptr& xs) { //
+        look_for_transactions(self, x, xs);
+      },
+      quit_on_error(self));
 }
 
 void make_plan(snapshotter_ptr self, const job_ptr& x) {
@@ -167,8 +169,7 @@ change_batch_ptr removal_of_old_rows(const snapshotter_state::job& x) {
 }
 
 void finish(snapshotter_ptr self, const job_ptr& x) {
-  self
-    ->request(self->state.store, caf::infinite, atom::save_v, as_state(*x))
+  self->request(self->state.store, caf::infinite, atom::save_v, as_state(*x))
     .then(
       [self, x](atom::ack) {
         auto& jobs = self->state.jobs;
@@ -211,8 +212,7 @@ void save_progress(snapshotter_ptr self, const job_ptr& x) {
   }
   x->saving = true;
   x->save_again = false;
-  self
-    ->request(self->state.store, caf::infinite, atom::save_v, as_state(*x))
+  self->request(self->state.store, caf::infinite, atom::save_v, as_state(*x))
     .then(
       [self, x](atom::ack) {
         x->saving = false;
@@ -313,12 +313,13 @@ void tick(snapshotter_ptr self) {
     log_progress(st);
   for (const auto& x : st.jobs)
     if (x->awaited)
-      self
-        ->request(st.source, caf::infinite, atom::running_v, x->awaited)
-        .then([self, x](const xid_list_ptr& xs) { //
-          if (x->awaited)
-            look_for_transactions(self, x, xs);
-        }, quit_on_error(self));
+      self->request(st.source, caf::infinite, atom::running_v, x->awaited)
+        .then(
+          [self, x](const xid_list_ptr& xs) { //
+            if (x->awaited)
+              look_for_transactions(self, x, xs);
+          },
+          quit_on_error(self));
   tick_later(self);
 }
 

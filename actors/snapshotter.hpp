@@ -23,7 +23,8 @@ namespace millrace {
 ///   none left       -> hand chunks to the READERS, table after table
 ///   chunk durable   -> remember it, so that a restart goes on from there
 ///   table rewritten -> plan again, under a later label
-///   all durable     -> remove what is gone (a retake), remember the end, answer
+///   all durable     -> remove what is gone (a retake), remember the end,
+///   answer
 struct snapshotter_state {
   static inline const char* name = "snapshotter";
 

@@ -84,13 +84,12 @@ void report_rejects(transformer_ptr self, const change_batch& batch,
   auto& st = self->state;
   st.numbers->dead_letters.add(rejects.size());
   const auto& first = rejects.front();
-  spdlog::error("{} of {} change(s) of {} go to the dead letters; the first, "
-                "at {}: {}",
-                rejects.size(), batch.changes.size(),
-                st.description->full_name(),
-                to_string(lsn{
-                  batch.version_of(batch.changes[first.change]).major}),
-                first.error);
+  spdlog::error(
+    "{} of {} change(s) of {} go to the dead letters; the first, "
+    "at {}: {}",
+    rejects.size(), batch.changes.size(), st.description->full_name(),
+    to_string(lsn{batch.version_of(batch.changes[first.change]).major}),
+    first.error);
 }
 
 void count_saturated(table_transformer_state& st,

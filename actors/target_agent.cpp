@@ -69,8 +69,9 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
       });
     },
     [self](const dead_letters_ptr& xs) {
-      return acknowledge(
-        self, [&] { return self->state.admin->write_dead_letters(*xs); });
+      return acknowledge(self, [&] {
+        return self->state.admin->write_dead_letters(*xs);
+      });
     },
     [self](atom::load) -> caf::result<state_map_ptr> {
       auto& st = self->state;
@@ -100,8 +101,7 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
     },
     [self](atom::position, const table_list_ptr& tables) -> caf::result<lsn> {
       auto& st = self->state;
-      auto x
-        = patiently(st.context, whom, [&] { return highest(st, tables); });
+      auto x = patiently(st.context, whom, [&] { return highest(st, tables); });
       if (!x)
         return to_error(x.error());
       return *x;

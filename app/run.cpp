@@ -54,8 +54,7 @@ int wait_for_end(const sigset_t& signals) {
 int run(const configuration& config) {
   auto signals = awaited_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  auto numbers
-    = std::make_shared<metrics>(config.pipeline, version_text());
+  auto numbers = std::make_shared<metrics>(config.pipeline, version_text());
   endpoint http{numbers, config.limits.ready_lag};
   if (auto listening = http.start(config.http); !listening) {
     spdlog::error("{}", listening.error().text);

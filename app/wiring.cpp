@@ -28,9 +28,9 @@ sink_limits sink_limits_of(const limit_options& x) {
   return result;
 }
 
-inserter_actor start_inserters(caf::event_based_actor* self,
-                               const configuration& cfg, const unit& context,
-                               std::vector<caf::actor>& workers) {
+inserter_actor
+start_inserters(caf::event_based_actor* self, const configuration& cfg,
+                const unit& context, std::vector<caf::actor>& workers) {
   std::vector<inserter_actor> inserters;
   for (size_t i = 0; i < inserters_per_node; ++i) {
     inserters.push_back(self->spawn<caf::detached>(
@@ -93,35 +93,33 @@ pipeline start(caf::event_based_actor* self, const configuration& cfg,
   auto limits = std::make_shared<transform::server_limits>();
   auto admin = own(self->spawn<caf::detached>(target_agent, context, cfg.target,
                                               cfg.mapping, limits));
-  auto reader = own(self->spawn<caf::detached>(
-    target_agent, context, cfg.target, cfg.mapping,
-    std::make_shared<transform::server_limits>()));
+  auto reader = own(
+    self->spawn<caf::detached>(target_agent, context, cfg.target, cfg.mapping,
+                               std::make_shared<transform::server_limits>()));
   auto pool = own(start_inserters(self, cfg, context, workers));
-  auto router = own(self->spawn(
-    partition_router, context,
-    start_table(cfg, context, pool, admin, reader, limits)));
+  auto router
+    = own(self->spawn(partition_router, context,
+                      start_table(cfg, context, pool, admin, reader, limits)));
   auto source = own(self->spawn<caf::detached>(
     source_agent, context, cfg.source, cfg.limits.snapshot_chunk_bytes));
   auto store = caf::actor_cast<state_store_actor>(admin);
-  auto readers
-    = start_snapshot_readers(self, cfg, context, router, workers);
+  auto readers = start_snapshot_readers(self, cfg, context, router, workers);
   auto snapshots = own(self->spawn(snapshotter, context, source, store, router,
                                    std::move(readers)));
   capture_options options;
   options.window_bytes = cfg.limits.window_bytes;
   options.batch = {cfg.limits.batch_rows, cfg.limits.batch_bytes};
   options.snapshot = cfg.snapshot;
-  auto head = own(self->spawn(
-    capture, context, options,
-    capture_peers{source, store, router, snapshots}));
+  auto head = own(self->spawn(capture, context, options,
+                              capture_peers{source, store, router, snapshots}));
   result.head = caf::actor_cast<caf::actor>(head);
   return result;
 }
 
 } // namespace
 
-pipeline_factory make_pipeline(const configuration& cfg,
-                               std::shared_ptr<metrics> numbers) {
+pipeline_factory
+make_pipeline(const configuration& cfg, std::shared_ptr<metrics> numbers) {
   return [cfg, numbers = std::move(numbers)](caf::event_based_actor* self) {
     return start(self, cfg, numbers);
   };

@@ -58,8 +58,8 @@ uint64_t table_state::count_chunks() const {
 std::string to_json(const table_state& x) {
   boost::json::array parts;
   for (const auto& p : x.parts)
-    parts.push_back(boost::json::array{p.partition, p.filenode,
-                                       p.pages_per_chunk, p.chunks});
+    parts.push_back(
+      boost::json::array{p.partition, p.filenode, p.pages_per_chunk, p.chunks});
   boost::json::array done;
   for (const auto& [first, last] : x.done)
     done.push_back(boost::json::array{first, last});
@@ -92,9 +92,10 @@ result<table_state> parse_table_state(const std::string& json) {
     result.retake = x.at("retake").as_bool();
     result.committed_at = x.at("committed_at").to_number<int64_t>();
     for (const auto& p : x.at("parts").as_array())
-      result.parts.push_back(
-        {p.as_array().at(0).to_number<uint32_t>(), p.as_array().at(1).to_number<uint32_t>(),
-         p.as_array().at(2).to_number<uint32_t>(), p.as_array().at(3).to_number<uint64_t>()});
+      result.parts.push_back({p.as_array().at(0).to_number<uint32_t>(),
+                              p.as_array().at(1).to_number<uint32_t>(),
+                              p.as_array().at(2).to_number<uint32_t>(),
+                              p.as_array().at(3).to_number<uint64_t>()});
     result.row_estimate = x.at("row_estimate").to_number<uint64_t>();
     for (const auto& range : x.at("done").as_array())
       result.done.emplace_back(range.as_array().at(0).to_number<uint64_t>(),

@@ -1,3 +1,4 @@
+#include "postgres/pacing.hpp"
 #include "postgres/reader_factory.hpp"
 
 #include <algorithm>
@@ -102,6 +103,7 @@ start_replication(const source_options& options,
                                    "cannot start replication on slot \""
                                      + options.slot + "\""),
                     sqlstate(rows.get()))};
+  narrow_window(PQsocket(conn->get()));
   if (PQsetnonblocking(conn->get(), 1) != 0)
     return tl::unexpected{
       server_failure(conn->get(), nullptr, "cannot start replication")};
