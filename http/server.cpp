@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <condition_variable>
+#include <exception>
 #include <list>
 #include <poll.h>
 #include <thread>
@@ -190,7 +191,13 @@ void server::impl::serve(unique_fd fd, slots::iterator self) {
       if (state == exchange::head_state::complete) {
         request in{*x};
         response_writer out{*x};
-        handle(call{in, out, interrupter{x}});
+        try {
+          handle(call{in, out, interrupter{x}});
+        } catch (const std::exception&) {
+          // Out of memory, most likely: this answer, not the process.
+          if (x->started())
+            x->abort();
+        }
       }
       again = x->close();
       std::lock_guard guard{mutex};

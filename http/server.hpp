@@ -111,8 +111,8 @@ struct call {
   interrupter wake;
 };
 
-/// Called in the connection's thread, for several connections at once. Must
-/// not throw. An answer that was not begun becomes status 500.
+/// Called in the connection's thread, for several connections at once. An
+/// answer that was not begun becomes status 500, also after an exception.
 using handler = std::function<void(const call&)>;
 
 struct server_options {

@@ -65,8 +65,8 @@ int serve(http::server& server, engine& db, user_list users,
     sigwait(&signals, &again);
     ::_exit(1);
   }}.detach();
-  app.stop();
-  if (server.stop(4s))
+  app.stop(1s);
+  if (server.stop(3s))
     return 0;
   std::fprintf(stderr,
                "millrace olap: a query does not end; stopping without it\n");

@@ -78,9 +78,9 @@ bool running_queries::has(const std::string& id) const {
   return entries_.find(id) != entries_.end();
 }
 
-size_t running_queries::size() const {
-  std::lock_guard guard{mutex_};
-  return entries_.size();
+bool running_queries::wait_until_idle(std::chrono::milliseconds timeout) {
+  std::unique_lock guard{mutex_};
+  return changed_.wait_for(guard, timeout, [&] { return entries_.empty(); });
 }
 
 void running_queries::run() {

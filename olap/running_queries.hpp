@@ -49,8 +49,10 @@ public:
   bool wait_until_gone(const std::vector<std::string>& ids,
                        std::chrono::milliseconds timeout);
 
+  /// Waits until none runs.
+  bool wait_until_idle(std::chrono::milliseconds timeout);
+
   bool has(const std::string& id) const;
-  size_t size() const;
 
 private:
   void run();

@@ -11,8 +11,9 @@ service::service(engine& e, user_list users, origin_policy policy,
   // nop
 }
 
-void service::stop() {
+void service::stop(std::chrono::milliseconds grace) {
   stopping_ = true;
+  running_.wait_until_idle(grace);
   running_.cancel_all();
   sessions_.clear();
 }

@@ -8,6 +8,8 @@
 #include "olap/sessions.hpp"
 #include "olap/users.hpp"
 
+#include <atomic>
+#include <chrono>
 #include <string>
 
 namespace millrace::olap {
@@ -22,12 +24,9 @@ public:
   /// Answers one request.
   void handle(const http::call& x);
 
-  /// Cancels what runs; later queries are refused.
-  void stop();
-
-  size_t running() const {
-    return running_.size();
-  }
+  /// Refuses new queries, lets those that run end for up to `grace`, then
+  /// cancels them.
+  void stop(std::chrono::milliseconds grace);
 
 private:
   void answer(const http::call& x, const http::target& target);
