@@ -70,7 +70,7 @@ target parse_target(std::string_view text) {
   target result;
   result.path = percent_decode(text.substr(0, question), false);
   if (result.path.empty())
-    result.path = "/";
+    result.path += '/'; // an assignment draws a false warning of g++ 12
   result.parameters
     = parse_parameters(text.substr(std::min(text.size(), question + 1)));
   return result;
