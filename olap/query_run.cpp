@@ -469,8 +469,11 @@ db_error query_run::insert(const statement& st) {
 db_error query_run::stream(const statement& st) {
   watch_client();
   open_writer(st);
+  auto joins = joint_of(format_);
+  if (joins == joint::whole)
+    return query(st);
   result_stream s{*connection_, st.sql, format_, request_.parameters};
-  for (;;) {
+  for (auto first = true;; first = false) {
     if (entry_->cancelled)
       return cancelled();
     auto piece = s.fetch();
@@ -481,9 +484,13 @@ db_error query_run::stream(const statement& st) {
       return unsupported ? query(st) : err;
     }
     piece.add_to(counters_);
-    if (piece.bytes().empty())
-      return {};
-    if (!writer_->write(piece.bytes())) {
+    auto bytes = piece.bytes();
+    // Without rows there is no block, and so no header.
+    if (bytes.empty())
+      return first && joins == joint::drop_header ? query(st) : db_error{};
+    if (!first && joins == joint::drop_header)
+      bytes.remove_prefix(header_size(format_, bytes));
+    if (!writer_->write(bytes)) {
       gone_ = true;
       return {};
     }
