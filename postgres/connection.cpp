@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <poll.h>
 
@@ -20,6 +21,8 @@ constexpr const char* session_settings
     " -c lc_monetary=C -c quote_all_identifiers=off -c search_path=pg_catalog"
     " -c row_security=off -c statement_timeout=0 -c lock_timeout=0"
     " -c idle_in_transaction_session_timeout=0 -c jit=off"
+    " -c default_transaction_read_only=off"
+    " -c default_transaction_isolation=read\\ committed"
     " -c max_parallel_workers_per_gather=0";
 
 using parameters = std::map<std::string, std::string>;
@@ -191,7 +194,7 @@ bool has_several_hosts(const parameters& xs) {
   return several("host") || several("hostaddr");
 }
 
-// Settings that the oldest supported server does not know by these names.
+// Settings that depend on the server.
 result<void> finish_settings(PGconn* conn) {
   auto version = PQserverVersion(conn);
   std::string sql;
@@ -199,6 +202,10 @@ result<void> finish_settings(PGconn* conn) {
     sql += "SET idle_session_timeout = 0;";
   if (version >= 170000)
     sql += "SET transaction_timeout = 0;";
+  // Bytes of no encoding cannot be converted; they are taken as they are.
+  const auto* encoding = PQparameterStatus(conn, "server_encoding");
+  if (encoding != nullptr && std::strcmp(encoding, "SQL_ASCII") == 0)
+    sql += "SET client_encoding = SQL_ASCII;";
   if (sql.empty())
     return {};
   auto rows = run(conn, sql, "cannot set up the session");
