@@ -9,7 +9,7 @@ namespace {
 constexpr const char* types_sql
   = "SELECT t.oid, t.typtype, t.typbasetype, t.typtypmod,"
     " coalesce((SELECT e.oid FROM pg_type e WHERE e.oid = t.typelem"
-    " AND e.typarray = t.oid), 0), t.typname = 'citext'"
+    " AND e.typarray = t.oid), 0)"
     " FROM pg_type t WHERE t.oid = ANY($1::oid[])";
 
 value_kind kind_of(uint32_t oid) {
@@ -52,26 +52,6 @@ value_kind kind_of(uint32_t oid) {
   }
 }
 
-// Types with a line of their own in docs/types.md, but for those that `kind_of`
-// knows. An array of any other is text as a whole.
-bool is_named_text(uint32_t oid, const type_row* x) {
-  switch (oid) {
-    case 18:   // "char"
-    case 19:   // name
-    case 25:   // text
-    case 142:  // xml
-    case 790:  // money
-    case 1042: // char(n)
-    case 1043: // varchar
-    case 1083: // time
-    case 1186: // interval
-    case 1266: // timetz
-      return true;
-    default:
-      return x != nullptr && (x->kind == 'e' || x->citext);
-  }
-}
-
 // Goes down through domains; the innermost modifier counts.
 void resolve_domain(const type_map& types, uint32_t& oid, int32_t& modifier) {
   for (auto i = types.find(oid);
@@ -106,7 +86,6 @@ load_types(PGconn* conn, std::set<uint32_t> wanted, type_map& types) {
       x.base = static_cast<uint32_t>(integer(r, i, 2));
       x.base_modifier = static_cast<int32_t>(integer(r, i, 3));
       x.element = static_cast<uint32_t>(integer(r, i, 4));
-      x.citext = is_true(r, i, 5);
       types[static_cast<uint32_t>(integer(r, i, 0))] = x;
       for (auto next : {x.base, x.element})
         if (next != 0)
@@ -129,11 +108,9 @@ column_type resolve(const type_map& types, uint32_t oid, int32_t modifier) {
     oid = i->second.element;
     resolve_domain(types, oid, modifier);
     i = types.find(oid);
-    const auto* element = i != types.end() ? &i->second : nullptr;
-    if (kind_of(oid) == value_kind::text && !is_named_text(oid, element)) {
-      result.array = false;
+    // A domain over an array as element: its text is its value.
+    if (i != types.end() && i->second.element != 0)
       return result;
-    }
   }
   if (i != types.end() && i->second.kind == 'e')
     result.kind = value_kind::enumeration;

@@ -15,7 +15,6 @@ struct type_row {
   uint32_t base = 0;
   int32_t base_modifier = -1;
   uint32_t element = 0;
-  bool citext = false;
 };
 
 /// Types by OID.
