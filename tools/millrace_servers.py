@@ -127,7 +127,7 @@ class _Watcher:
             if self.owner != os.getpid():
                 self.owner = os.getpid()
                 self.process = subprocess.Popen([sys.executable or "/usr/bin/python3", "-c", _WATCHER], stdin=subprocess.PIPE,
-                                                text=True, start_new_session=True)
+                                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True)
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
 

@@ -16,6 +16,8 @@ def stage():
     """The temporary folder with this file's servers; gone at the end, whatever happens."""
     with Stage() as it:
         yield it
+        # Thousands of small files take a while: the watcher removes them when we have ended.
+        it.keep = True
 
 
 @pytest.fixture(scope="session")

@@ -125,10 +125,9 @@ TYPES = {
     "a_jsonb": ("jsonb[]", ['{"{\\"a\\": [1, \\"x\\"]}",null,NULL,"null"}']),
     "a_bytea": ("bytea[]", ['{"\\\\x00ff27","\\\\x",NULL}']),
     "a_positive": ("positive[]", ["{1,NULL}"]),
-    # Of types without a line of their own the whole text.
     "a_inet": ("inet[]", ["{127.0.0.1,NULL}"]),
-    "a_box": ("box[]", ["{(1,1),(0,0);(2,2),(1,1)}"]),
     "a_pair": ("pair[]", ['{"(1,a)",NULL}']),
+    "a_range": ("int4range[]", ['{"[1,5)",empty,NULL}']),
 }
 ROWS = max(len(literals) for _, literals in TYPES.values())
 
@@ -276,6 +275,16 @@ def test_nulls_as_defaults(source, target, database, nodes):
     default = "0\t0\t0\t\t\t00000000-0000-0000-0000-000000000000\t1970-01-01\t1970-01-01 00:00:00.000000\t\tfalse\t[]\t"
     assert rows == [f"{number}\t{default}" for number in (1, 2, 3, 4)]
     assert target.rows(f"SELECT i FROM `{database}`.kept FINAL") == [[None], [None]]
+
+
+def test_arrays_with_another_delimiter(target, database, source, nodes):
+    """Boxes alone have a semicolon between them."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, a box[]); INSERT INTO t VALUES (1, '{(1,1),(0,0);(2,2),(1,1)}')", database=database)
+    node = streaming(nodes())
+    source.execute("INSERT INTO t SELECT 2, a || NULL::box FROM t", database=database)
+    node.wait_caught_up(60)
+    boxes = ["(1,1),(0,0)", "(2,2),(1,1)"]
+    assert target.rows(f"SELECT a FROM `{database}`.t FINAL ORDER BY id") == [[boxes], [boxes + [None]]]
 
 
 def test_null_elements_are_kept_and_null_arrays_are_empty(source, target, database, nodes):
