@@ -29,8 +29,7 @@ bool is_quarantined(const capture_state& st, const std::string& table) {
   return !st.context.numbers->table(table)->look(0).quarantine.empty();
 }
 
-// -- snapshots
-// --------------------------------------------------------------------
+// -- snapshots ---------------------------------------------------------------
 
 void show_state(capture_state& st) {
   st.context.numbers->set_state(st.snapshots > 0 ? pipeline_state::snapshotting
@@ -66,8 +65,7 @@ void order_snapshots(capture_ptr self) {
   show_state(st);
 }
 
-// -- tables
-// -----------------------------------------------------------------------
+// -- tables ------------------------------------------------------------------
 
 // A table that is seen for the first time. When the pipeline starts its life,
 // the slot's start is the label of all; later each gets its own.
@@ -153,10 +151,21 @@ void load_again(capture_ptr self) {
       quit_on_error(self));
 }
 
+// Said when the stream starts and when tables are taken in.
+void report(capture_state& st, const postgres::source_start& start) {
+  for (const auto& note : start.notes)
+    spdlog::info("{}", note);
+  for (const auto& x : start.warnings) {
+    spdlog::warn("{}: {}; {}", x.subject, x.text, x.remedy);
+    for (const auto& table : start.tables)
+      if (table->full_name() == x.subject)
+        st.context.numbers->table(x.subject)->note(x.text);
+  }
+}
+
 void announce(capture_ptr self) {
   auto& st = self->state;
-  for (const auto& note : st.start->notes)
-    spdlog::info("{}", note);
+  report(st, *st.start);
   for (const auto& name : st.start->missing) {
     spdlog::warn("waiting for table {}, which does not exist yet", name);
     st.context.numbers->waits(name, "table " + name + " does not exist yet");
@@ -165,8 +174,7 @@ void announce(capture_ptr self) {
     .then([self](atom::ack) { load_again(self); }, quit_on_error(self));
 }
 
-// -- the source is the one we know
-// --------------------------------------------------
+// -- the source is the one we know -------------------------------------------
 
 void refuse_source(capture_ptr self, const std::string& why) {
   self->quit(caf::make_error(
@@ -237,8 +245,7 @@ void check_source(capture_ptr self) {
     announce(self);
 }
 
-// -- the first steps
-// ----------------------------------------------------------------
+// -- the first steps ---------------------------------------------------------
 
 void prepare_source(capture_ptr self) {
   auto& st = self->state;
@@ -266,8 +273,7 @@ void read_tables(capture_ptr self) {
   prepare_source(self);
 }
 
-// -- while it runs
-// ------------------------------------------------------------------
+// -- while it runs -----------------------------------------------------------
 
 // The publications contain the new tables now; each is announced, remembered,
 // and gets a snapshot with a label of its own.
@@ -279,6 +285,7 @@ void take_in(capture_ptr self, const source_start_ptr& start) {
       fresh->push_back(table);
   if (fresh->empty())
     return;
+  report(st, *start);
   self->request(st.to.router, caf::infinite, announcement(*fresh))
     .then(
       [self, fresh](atom::ack) {

@@ -262,7 +262,7 @@ result<std::string> client::impl::run(const request& x, const parameters& xs,
     return refuse(ec::target_unavailable, x.what,
                   "nothing moved for "
                     + std::to_string(options_.stall_timeout.count()) + " ms",
-                  "see the server's load, or raise [target] stall-timeout");
+                  "see the server's load");
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &answer_.status);
   // A server that refuses a body may close while it is being sent: its answer
   // counts, not the broken pipe.

@@ -205,7 +205,12 @@ result<void> chunk_reader::start(const snapshot_plan& plan, const chunk& x) {
   self.table = plan.table;
   self.label = {plan.label, plan.committed_at, 0};
   self.by_ordinal = plan.table->identity != table_identity::key;
-  self.ordinal = 0;
+  // Without a key each partition is one chunk; its rows are told from those of
+  // the others by its place in the plan.
+  auto same = [&](const chunk& y) { return y.partition == x.partition; };
+  auto place = std::find_if(plan.chunks.begin(), plan.chunks.end(), same)
+               - plan.chunks.begin();
+  self.ordinal = static_cast<uint64_t>(place) << 40;
   self.done = true;
   self.batch = nullptr;
   self.subject = plan.table->full_name();

@@ -132,11 +132,14 @@ private:
     auto subject = d.full_name();
     auto quoted = quote_name(d.schema, d.name);
     auto role = quote_name(x_.role);
+    // One that appears while others are followed must not stop those.
+    auto is_newcomer = x_.slot.exists && !is_named(options_, d.schema, d.name)
+                       && !covers(x_.main, table) && !covers(x_.inserts, table);
     if (!table.readable)
       add(subject, "role " + x_.role + " may not read it",
           "GRANT USAGE ON SCHEMA " + quote_name(d.schema) + " TO " + role
             + "; GRANT SELECT ON " + quoted + " TO " + role,
-          false, ec::source_refused);
+          is_newcomer, ec::source_refused);
     if (table.row_security)
       add(subject,
           "row-level security hides rows from role " + x_.role

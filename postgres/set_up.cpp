@@ -189,6 +189,9 @@ result<source_start> source_admin::set_up(bool may_create_slot) {
     return tl::unexpected{std::move(after.error())};
   result.tables = followed(*after, options);
   result.missing = std::move(after->missing);
+  for (auto& x : after->problems)
+    if (x.warning)
+      result.warnings.push_back(std::move(x));
   for (const auto* x : {&after->main, &after->inserts})
     if (x->exists)
       result.publications.push_back(x->name);

@@ -98,7 +98,13 @@ result<std::vector<table_description_ptr>> source_admin::tables() {
   auto seen = inspect(*conn, impl_->options_);
   if (!seen)
     return tl::unexpected{std::move(seen.error())};
-  return followed(*seen, impl_->options_);
+  auto result = followed(*seen, impl_->options_);
+  // Those that set-up would add to a publication.
+  if (!seen->statements.empty())
+    for (const auto* x : seen->candidates)
+      result.push_back(
+        std::make_shared<const table_description>(x->description));
+  return result;
 }
 
 result<lsn> source_admin::current_position() {

@@ -63,6 +63,8 @@ struct source_start {
   lsn start;
   /// What was done, one line each, for the log.
   std::vector<std::string> notes;
+  /// What is not as it should be, though millrace runs all the same.
+  std::vector<problem> warnings;
 };
 
 /// A page range of one table, half open; `last` 0 means to the end.
@@ -109,7 +111,7 @@ public:
   /// when the catalogue of now disagrees with the message of then.
   result<table_description_ptr> describe(const relation& x);
 
-  /// Tables that match the patterns now.
+  /// Tables that match the patterns now, and are published or can be.
   result<std::vector<table_description_ptr>> tables();
 
   /// Switch points: first LSN of each timeline after `timeline`.
