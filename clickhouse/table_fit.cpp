@@ -151,7 +151,7 @@ bool has_version_arguments(std::string_view engine_full) {
          && unquote(xs.back()) == "_deleted";
 }
 
-std::string quoted(std::string_view x) {
+std::string in_quotes(std::string_view x) {
   return '"' + std::string{x} + '"';
 }
 
@@ -208,16 +208,16 @@ private:
     for (auto& name : key_)
       if (sorted.find(name) == sorted.end())
         problem("its ORDER BY (" + found_.sorting_key
-                + ") lacks the key column " + quoted(name)
+                + ") lacks the key column " + in_quotes(name)
                 + ": rows would replace each other");
     for (auto& x : found_.columns) {
       if (key_.find(x.name) != key_.end())
         continue;
       if (x.in_sorting_key)
-        problem("its ORDER BY uses column " + quoted(x.name)
+        problem("its ORDER BY uses column " + in_quotes(x.name)
                 + ", which is not in the key");
       if (x.in_partition_key)
-        problem("its PARTITION BY uses column " + quoted(x.name)
+        problem("its PARTITION BY uses column " + in_quotes(x.name)
                 + ", which is not in the key: deleted rows would come back");
     }
   }
@@ -226,7 +226,7 @@ private:
     auto used = identifiers(ttl_of(found_.engine_full));
     for (auto& x : found_.columns)
       if (key_.find(x.name) == key_.end() && used.find(x.name) != used.end())
-        problem("its TTL uses column " + quoted(x.name)
+        problem("its TTL uses column " + in_quotes(x.name)
                 + ", which is not in the key: deleted rows would come back");
   }
 
@@ -237,7 +237,7 @@ private:
         out_.statements.push_back(
           ddl::add_column(options_, wanted_, x, before));
       else
-        problem("it has no column " + quoted(x.name) + ' ' + x.type
+        problem("it has no column " + in_quotes(x.name) + ' ' + x.type
                 + ", which is in the key");
       return;
     }
@@ -252,7 +252,7 @@ private:
       out_.statements.push_back(ddl::modify_column(options_, wanted_, x));
       return;
     }
-    problem("column " + quoted(x.name) + " is " + old->type + ", wanted is "
+    problem("column " + in_quotes(x.name) + " is " + old->type + ", wanted is "
             + x.type);
   }
 
@@ -262,20 +262,20 @@ private:
       if (x.name == "_committed_at" || x.name == "_lsn")
         out_.statements.push_back(ddl::add_column(options_, wanted_, x));
       else
-        problem("it has no column " + quoted(x.name) + ' ' + x.type);
+        problem("it has no column " + in_quotes(x.name) + ' ' + x.type);
       return;
     }
     if (x.name == "_lsn" || !check_writable(*old))
       return;
     if (old->type != x.type)
-      problem("column " + quoted(x.name) + " is " + old->type + ", wanted is "
-              + x.type);
+      problem("column " + in_quotes(x.name) + " is " + old->type
+              + ", wanted is " + x.type);
   }
 
   bool check_writable(const existing_table::column& x) {
     if (x.default_kind.empty() || x.default_kind == "DEFAULT")
       return true;
-    problem("column " + quoted(x.name) + " is " + x.default_kind
+    problem("column " + in_quotes(x.name) + " is " + x.default_kind
             + " and cannot be written");
     return false;
   }

@@ -10,15 +10,15 @@ namespace millrace::transform {
 
 namespace {
 
-std::string quoted(std::string_view x) {
+std::string in_quotes(std::string_view x) {
   return "\"" + std::string{x} + "\"";
 }
 
 /// `[target] columns` entry that the user could write.
 std::string
 column_remedy(const std::string& source, const char* entry, const char* value) {
-  return "[target] columns = [ { column = " + quoted(source) + ", " + entry
-         + " = " + quoted(value) + " } ]";
+  return "[target] columns = [ { column = " + in_quotes(source) + ", " + entry
+         + " = " + in_quotes(value) + " } ]";
 }
 
 /// Maps one table; collects everything that cannot be.
@@ -55,18 +55,18 @@ private:
              ? users->second
              : default_table_name(source_->schema, source_->name);
     auto remedy = ": name the target table by [target] names = [ { table = "
-                  + quoted(full_name_) + ", name = \"...\" } ]";
+                  + in_quotes(full_name_) + ", name = \"...\" } ]";
     if (name.empty())
       problem("the name of the target table is empty" + remedy);
     else if (is_own_table(name))
-      problem("target table " + quoted(name) + " would be one of millrace's"
+      problem("target table " + in_quotes(name) + " would be one of millrace's"
               + remedy);
     else if (escaped_size(name) > max_table_name(options_.database))
-      problem("target table " + quoted(name) + " has "
+      problem("target table " + in_quotes(name) + " has "
               + std::to_string(escaped_size(name))
-              + " bytes as a file name, database " + quoted(options_.database)
-              + " allows " + std::to_string(max_table_name(options_.database))
-              + remedy);
+              + " bytes as a file name, database "
+              + in_quotes(options_.database) + " allows "
+              + std::to_string(max_table_name(options_.database)) + remedy);
   }
 
   void map_column(uint32_t index) {
@@ -87,7 +87,7 @@ private:
     bool nullable = column.nullable && !null_as_default_ && !target.key;
     auto type = choose_type(column.type, choice.type, nullable);
     if (!type)
-      problem("column " + quoted(column.name) + ": " + type.error().text);
+      problem("column " + in_quotes(column.name) + ": " + type.error().text);
     else if (target.key)
       check_key_type(*type, source);
     if (type)
@@ -98,29 +98,30 @@ private:
   void check_name(const std::string& name, const std::string& source) {
     auto remedy = ": name it by " + column_remedy(source, "name", "...");
     if (is_added_column(name))
-      problem("column " + quoted(name) + " has a name that millrace uses"
+      problem("column " + in_quotes(name) + " has a name that millrace uses"
               + remedy);
     else if (is_virtual_column(name))
-      problem("column " + quoted(name) + " has a name that ClickHouse uses"
+      problem("column " + in_quotes(name) + " has a name that ClickHouse uses"
               + remedy);
     else if (name.find('.') != std::string::npos)
-      problem("column " + quoted(name)
+      problem("column " + in_quotes(name)
               + " has a dot, which ClickHouse takes for Nested" + remedy);
     // File names of columns have up to 30 bytes around the column's name.
     else if (escaped_size(name) > 220)
-      problem("column " + quoted(name) + " is too long as a file name"
+      problem("column " + in_quotes(name) + " is too long as a file name"
               + remedy);
     else if (!names_.insert(name).second)
-      problem("two columns would be named " + quoted(name) + remedy);
+      problem("two columns would be named " + in_quotes(name) + remedy);
   }
 
   void check_key_type(const clickhouse_type& type, const std::string& source) {
     if (is_nullable(type))
-      problem("key column " + quoted(source) + " cannot be " + to_string(type)
-              + ": name the type without Nullable");
+      problem("key column " + in_quotes(source) + " cannot be "
+              + to_string(type) + ": name the type without Nullable");
     else if (bare(type).family == type_family::json)
-      problem("key column " + quoted(source) + " cannot be " + to_string(type)
-              + ": " + column_remedy(source, "type", "String"));
+      problem("key column " + in_quotes(source) + " cannot be "
+              + to_string(type) + ": "
+              + column_remedy(source, "type", "String"));
   }
 
   void map_key() {
@@ -174,10 +175,10 @@ name_clashes(const std::vector<target_table_ptr>& tables) {
     std::string line;
     for (const auto& x : names)
       line += (line.empty() ? "" : " and ") + x;
-    result.push_back(line + " would meet in target table " + quoted(name)
+    result.push_back(line + " would meet in target table " + in_quotes(name)
                      + ": give one of them another by [target] names = [ { "
                        "table = "
-                     + quoted(names.back()) + ", name = \"...\" } ]");
+                     + in_quotes(names.back()) + ", name = \"...\" } ]");
   }
   return result;
 }
@@ -196,14 +197,15 @@ unused_choices(const std::vector<target_table_ptr>& tables,
   std::vector<std::string> result;
   for (const auto& [name, _] : options.table_names)
     if (table_names.count(name) == 0)
-      result.push_back("[target] names: there is no table " + quoted(name));
+      result.push_back("[target] names: there is no table " + in_quotes(name));
   for (const auto& [name, _] : options.null_as_default_of)
     if (table_names.count(name) == 0)
       result.push_back("[target] table-nulls: there is no table "
-                       + quoted(name));
+                       + in_quotes(name));
   for (const auto& [name, _] : options.columns)
     if (column_names.count(name) == 0)
-      result.push_back("[target] columns: there is no column " + quoted(name));
+      result.push_back("[target] columns: there is no column "
+                       + in_quotes(name));
   return result;
 }
 
