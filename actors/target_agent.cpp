@@ -20,6 +20,17 @@ caf::result<atom::ack> acknowledge(state_ptr self, F call) {
   return atom::ack_v;
 }
 
+// The first table to ask for a name has it; empty when that is this one.
+std::string find_other_owner(target_agent_state& st, const target_table& x) {
+  auto name = x.source->full_name();
+  const auto& owner = st.owners.emplace(x.name, name).first->second;
+  if (owner == name)
+    return {};
+  return owner + " and " + name + " would meet in target table \"" + x.name
+         + "\": give one of them another by [target] names = [ { table = \""
+         + name + "\", name = \"...\" } ]";
+}
+
 result<lsn> highest(target_agent_state& st, const table_list_ptr& tables) {
   lsn result;
   for (const auto& table : *tables) {
@@ -48,7 +59,10 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
   st.mapping = std::move(mapping);
   st.limits = std::move(limits);
   return {
-    [self](atom::ensure, const target_table_ptr& x) {
+    [self](atom::ensure, const target_table_ptr& x) -> caf::result<atom::ack> {
+      auto taken = find_other_owner(self->state, *x);
+      if (!taken.empty())
+        return to_error(failure{ec::table_unsuitable, std::move(taken)});
       return acknowledge(self, [&] { return self->state.admin->ensure(*x); });
     },
     [self](atom::read,

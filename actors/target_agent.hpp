@@ -6,7 +6,9 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include <map>
 #include <memory>
+#include <string>
 
 namespace millrace {
 
@@ -20,6 +22,9 @@ struct target_agent_state {
   transform::mapping_options mapping;
   std::unique_ptr<clickhouse::target_admin> admin;
   std::shared_ptr<transform::server_limits> limits;
+
+  /// Source table by target table: the rows of two would become one.
+  std::map<std::string, std::string> owners;
 };
 
 /// @param limits is filled when the state is loaded.
