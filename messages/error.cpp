@@ -32,11 +32,11 @@ constexpr const char* names[] = {
 static_assert(ec{std::size(names)} == ec::ec_count,
               "each error code needs a name");
 
+} // namespace
+
 bool is_ours(const caf::error& err) {
   return err.category() == caf::atom("millrace");
 }
-
-} // namespace
 
 const char* to_string(ec x) {
   auto index = static_cast<size_t>(x);

@@ -18,6 +18,9 @@ std::string text_of(const caf::error& err);
 /// Turns the failure of a room without actors into an error of actors.
 caf::error to_error(const failure& x);
 
+/// Whether the error has a code of `ec`: CAF has errors of its own.
+bool is_ours(const caf::error& err);
+
 /// Whether the supervisor should start the pipeline again. Errors that are not
 /// millrace's own (an exception, a lost actor) are retriable.
 bool is_retriable(const caf::error& err);

@@ -10,7 +10,7 @@ namespace {
 
 caf::behavior worker(caf::event_based_actor* self) {
   return {
-    [self](ec code) { self->quit(caf::make_error(code, std::string{"text"})); },
+    // A message that is an error ends an actor with it.
     [self](atom::stop) { self->quit(caf::exit_reason::user_shutdown); },
   };
 }
@@ -29,8 +29,12 @@ struct fixture : test::actor_fixture {
   }
 
   void crash(ec code = ec::source_failed) {
-    self->send(workers[0], code);
+    fail(0, caf::make_error(code, std::string{"text"}));
     consume_messages();
+  }
+
+  void fail(size_t worker, caf::error why) {
+    self->send(workers[worker], std::move(why));
   }
 
   void pass(std::chrono::milliseconds time) {
@@ -88,6 +92,25 @@ CAF_TEST(a fatal failure ends it with the failure) {
     CAF_CHECK_EQUAL(render(msg.reason), "slot_lost: text");
   });
   CAF_CHECK_EQUAL(starts, 1);
+}
+
+CAF_TEST(the cause counts and not its consequence) {
+  self->monitor(root);
+  fail(1, caf::make_error(caf::sec::request_receiver_down));
+  fail(0, caf::make_error(ec::slot_lost, std::string{"text"}));
+  consume_messages();
+  self->receive([](const caf::down_msg& msg) {
+    CAF_CHECK_EQUAL(render(msg.reason), "slot_lost: text");
+  });
+}
+
+CAF_TEST(what workers report because they are stopped is no cause) {
+  fail(1, caf::make_error(ec::source_failed, std::string{"text"}));
+  fail(0, caf::make_error(ec::slot_lost, std::string{"late"}));
+  consume_messages();
+  CAF_CHECK_EQUAL(numbers->look(0).error, "source_failed: text");
+  pass(policy.initial_delay);
+  CAF_CHECK_EQUAL(starts, 2);
 }
 
 CAF_TEST(stop drains the head and ends everything) {
