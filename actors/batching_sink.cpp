@@ -22,7 +22,7 @@ bool is_catching_up(const batching_sink_state& st) {
 }
 
 // When the next insert may start.
-batching_sink_state::clock::time_point due(const batching_sink_state& st) {
+batching_sink_state::time_point due(const batching_sink_state& st) {
   auto share = milliseconds{static_cast<int64_t>(
     1000.0 * st.active->load() / st.limits.inserts_per_second)};
   auto earliest = st.last_start + std::max(st.limits.flush_wait, share);
@@ -41,12 +41,17 @@ void set_active(batching_sink_state& st, bool active) {
 
 void plan_flush(sink_ptr self);
 
+// Each shard of a table makes a description of its own.
+bool same_shape(const target_table_ptr& a, const target_table_ptr& b) {
+  return a == b || a->columns == b->columns;
+}
+
 // Takes blocks of one shape from the queue.
 std::vector<batching_sink_state::queued>
 take(batching_sink_state& st, insert_job& job) {
   std::vector<batching_sink_state::queued> result;
   auto shape = st.queue.front().block->table;
-  while (!st.queue.empty() && st.queue.front().block->table == shape
+  while (!st.queue.empty() && same_shape(st.queue.front().block->table, shape)
          && job.rows < st.limits.rows && job.bytes < st.limits.bytes) {
     auto& x = st.queue.front();
     job.rows += x.block->rows;
@@ -61,9 +66,7 @@ take(batching_sink_state& st, insert_job& job) {
 }
 
 void count_insert(batching_sink_state& st, const insert_job& job,
-                  batching_sink_state::clock::time_point start) {
-  std::chrono::duration<double> took
-    = batching_sink_state::clock::now() - start;
+                  std::chrono::duration<double> took) {
   auto& all = *st.context.numbers;
   all.insert_seconds.observe(took.count());
   all.insert_rows.observe(static_cast<double>(job.rows));
@@ -83,13 +86,13 @@ void flush(sink_ptr self) {
   auto taken = take(st, *job);
   st.inserting = true;
   st.urgent = st.urgent && !st.queue.empty();
-  auto start = batching_sink_state::clock::now();
+  auto start = self->clock().now();
   st.last_start = start;
   self->request(st.pool, caf::infinite, insert_job_ptr{job})
     .then(
       [self, job, start, taken = std::move(taken)](atom::ack) mutable {
         auto& st = self->state;
-        count_insert(st, *job, start);
+        count_insert(st, *job, self->clock().now() - start);
         for (auto& x : taken)
           x.promise.deliver(atom::ack_v);
         st.inserting = false;
@@ -111,7 +114,7 @@ void plan_flush(sink_ptr self) {
     flush(self);
     return;
   }
-  auto wait = due(st) - batching_sink_state::clock::now();
+  auto wait = due(st) - self->clock().now();
   if (wait.count() <= 0) {
     flush(self);
     return;
@@ -134,6 +137,8 @@ batching_sink(sink_ptr self, unit context, std::string table,
   st.pool = std::move(pool);
   st.limits = limits;
   st.active = std::move(active);
+  // Nothing was written for long: the first row does not wait.
+  st.last_start = self->clock().now() - std::chrono::hours{1};
   return {
     [self](const row_block_ptr& block) -> caf::result<atom::ack> {
       auto& st = self->state;
@@ -142,7 +147,7 @@ batching_sink(sink_ptr self, unit context, std::string table,
       st.queued_bytes += block->native.size();
       st.urgent = st.urgent || block->urgent;
       st.queue.push_back({block, promise});
-      st.last_block = batching_sink_state::clock::now();
+      st.last_block = self->clock().now();
       set_active(st, true);
       plan_flush(self);
       return promise;

@@ -3,6 +3,7 @@
 #include "actors/unit.hpp"
 #include "messages/actors.hpp"
 
+#include <caf/actor_clock.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 
@@ -48,7 +49,7 @@ using active_sinks = std::shared_ptr<std::atomic<int>>;
 /// full insert never waits.
 struct batching_sink_state {
   static inline const char* name = "batching-sink";
-  using clock = std::chrono::steady_clock;
+  using time_point = caf::actor_clock::time_point;
 
   struct queued {
     row_block_ptr block;
@@ -67,8 +68,10 @@ struct batching_sink_state {
   bool timer_set = false;
   bool urgent = false;
   bool is_active = false;
-  clock::time_point last_start{};
-  clock::time_point last_block{};
+
+  /// When the last insert started, and when the last block came.
+  time_point last_start;
+  time_point last_block;
 
   ~batching_sink_state() {
     if (is_active)

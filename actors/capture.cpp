@@ -1,6 +1,7 @@
 #include "actors/capture.hpp"
 
 #include "actors/capture_start.hpp"
+#include "actors/capture_tables.hpp"
 #include "actors/setup.hpp"
 #include "postgres/pacing.hpp"
 
@@ -9,8 +10,6 @@
 namespace millrace {
 
 namespace {
-
-using capture_ptr = capture_actor::stateful_pointer<capture_state>;
 
 constexpr auto tick_interval = std::chrono::seconds{1};
 constexpr uint64_t ticks_per_survey = 10;
@@ -48,7 +47,7 @@ void show_in_flight(capture_state& st) {
   auto& numbers = *st.context.numbers;
   numbers.in_flight_bytes.set(static_cast<int64_t>(st.in_flight_bytes));
   numbers.oldest_pending_commit.set(
-    st.sent.empty() ? 0 : st.sent.front().committed_at);
+    st.sent.empty() ? 0 : st.sent.front().oldest_commit);
 }
 
 // -- the low-water mark
@@ -74,8 +73,8 @@ void advance(capture_ptr self) {
     const auto& x = st.sent.front();
     complete = std::max(complete, x.complete);
     st.in_flight_bytes -= x.bytes;
-    if (x.committed_at != 0)
-      st.context.numbers->durable_commit.set(x.committed_at);
+    if (x.newest_commit != 0)
+      st.context.numbers->durable_commit.set(x.newest_commit);
     ++st.first_sent;
     st.sent.pop_front();
   }
@@ -105,7 +104,8 @@ void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
     static_cast<int64_t>(st.reader->received().value));
   st.context.numbers->received_commit.set(committed_at);
   st.newest_commit = committed_at;
-  st.sent.push_back({bytes, complete, false, committed_at});
+  st.sent.push_back({bytes, complete, false,
+                     batch->transactions.front().committed_at, committed_at});
   st.in_flight_bytes += bytes;
   show_in_flight(st);
   // No deadline: a target may be away for hours, and a stage that dies takes
@@ -121,8 +121,7 @@ void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
       [self](const caf::error& err) { self->quit(err); });
 }
 
-// -- reading
-// --------------------------------------------------------------------
+// -- reading ------------------------------------------------------------------
 
 // Unchanged values that the target cannot know: of rows that a snapshot may
 // still bring, under a new key, in an insert (a row filter makes one of an
@@ -147,28 +146,15 @@ void resume(capture_ptr self) {
   read_again(self);
 }
 
-// The catalogue of now does not tell the shape of then: the table's changes are
-// let go until it is taken again, at the next start.
-void let_go(capture_ptr self, const postgres::relation& x,
-            const caf::error& why) {
-  auto& st = self->state;
-  auto name = x.schema + "." + x.name;
-  st.context.numbers->table(name)->quarantine(text_of(why));
-  spdlog::error("table {} is quarantined, its changes are not written: {}",
-                name, text_of(why));
-  st.reader->skip(x);
-  using map_type = std::remove_const_t<state_map_ptr::element_type>;
-  self
-    ->request(st.to.store, caf::infinite, atom::save_v,
-              state_map_ptr{std::make_shared<map_type>(
-                map_type{{{"quarantine", name}, text_of(why)}})})
-    .then([self](atom::ack) { resume(self); },
-          [self](const caf::error& err) { self->quit(err); });
-}
-
 void describe(capture_ptr self, const postgres::relation& x) {
   auto& st = self->state;
   st.paused = true;
+  // Let go once, it has a gap whatever its rows look like from here on.
+  if (is_quarantined(st, x.schema + "." + x.name)) {
+    st.reader->skip(x);
+    resume(self);
+    return;
+  }
   relation_ptr message = std::make_shared<postgres::relation>(x);
   self->request(st.to.source, caf::infinite, atom::describe_v, message)
     .then(
@@ -184,30 +170,81 @@ void describe(capture_ptr self, const postgres::relation& x) {
         resume(self);
       },
       [self, message](const caf::error& err) {
-        if (err == ec::table_unsuitable)
-          let_go(self, *message, err);
-        else
+        if (err != ec::table_unsuitable) {
           self->quit(err);
+          return;
+        }
+        // What the catalogue says now does not fit what the stream has: its
+        // rows cannot be read.
+        let_go(self, message->schema + "." + message->name, err,
+               [self, message] {
+                 self->state.reader->skip(*message);
+                 resume(self);
+               });
+      });
+}
+
+// Values that the source has to fill in, table by table: one whose rows cannot
+// be looked up any more must not hold up the others.
+struct filling {
+  change_batch_ptr batch;
+  lsn complete;
+  std::optional<postgres::relation> unknown;
+  std::vector<std::vector<uint32_t>> todo;
+};
+
+std::vector<std::vector<uint32_t>>
+split_by_table(const change_batch& batch, const std::vector<uint32_t>& xs) {
+  std::map<uint32_t, std::vector<uint32_t>> tables;
+  for (auto i : xs)
+    tables[batch.changes[i].table].push_back(i);
+  std::vector<std::vector<uint32_t>> result;
+  for (auto& [_, changes] : tables)
+    result.push_back(std::move(changes));
+  return result;
+}
+
+void fill_next(capture_ptr self, const std::shared_ptr<filling>& x) {
+  if (x->todo.empty()) {
+    forward(self, std::move(x->batch), x->complete);
+    if (x->unknown)
+      describe(self, *x->unknown);
+    else
+      resume(self);
+    return;
+  }
+  change_list_ptr list
+    = std::make_shared<std::vector<uint32_t>>(std::move(x->todo.back()));
+  x->todo.pop_back();
+  self
+    ->request(self->state.to.source, caf::infinite, atom::fill_v, x->batch,
+              list)
+    .then(
+      [self, x](const change_batch_ptr& filled) {
+        x->batch = filled;
+        fill_next(self, x);
+      },
+      [self, x, list](const caf::error& err) {
+        if (err != ec::table_unsuitable) {
+          self->quit(err);
+          return;
+        }
+        // The target may still have the values; what it has not goes to the
+        // dead letters.
+        const auto& change = x->batch->changes[list->front()];
+        spdlog::warn("cannot look up values of {} that the stream left out: {}",
+                     x->batch->tables[change.table]->full_name(), render(err));
+        fill_next(self, x);
       });
 }
 
 void fill(capture_ptr self, postgres::read_outcome&& outcome,
-          std::vector<uint32_t>&& changes) {
-  auto& st = self->state;
-  st.paused = true;
-  change_list_ptr list
-    = std::make_shared<std::vector<uint32_t>>(std::move(changes));
-  self->request(st.to.source, caf::infinite, atom::fill_v, outcome.batch, list)
-    .then(
-      [self, complete = outcome.complete,
-       unknown = outcome.unknown](const change_batch_ptr& filled) {
-        forward(self, filled, complete);
-        if (unknown)
-          describe(self, *unknown);
-        else
-          resume(self);
-      },
-      [self](const caf::error& err) { self->quit(err); });
+          const std::vector<uint32_t>& changes) {
+  self->state.paused = true;
+  auto todo = split_by_table(*outcome.batch, changes);
+  fill_next(self, std::make_shared<filling>(
+                    filling{std::move(outcome.batch), outcome.complete,
+                            std::move(outcome.unknown), std::move(todo)}));
 }
 
 bool is_lagging(const capture_state& st) {
@@ -239,7 +276,7 @@ void read(capture_ptr self, bool may_gather) {
   if (outcome->batch) {
     auto changes = to_fill(st, *outcome->batch, outcome->with_unchanged);
     if (!changes.empty()) {
-      fill(self, std::move(*outcome), std::move(changes));
+      fill(self, std::move(*outcome), changes);
       return;
     }
     forward(self, std::move(outcome->batch), outcome->complete);
@@ -256,8 +293,7 @@ void read(capture_ptr self, bool may_gather) {
     read_again(self);
 }
 
-// -- once a second
-// --------------------------------------------------------------
+// -- once a second ------------------------------------------------------------
 
 void ask_for_slot(capture_ptr self) {
   auto& st = self->state;
@@ -318,6 +354,8 @@ capture(capture_ptr self, unit context, capture_options options,
     },
     [self](atom::flush) {
       self->state.gathering = false;
+      // The watch may be armed: what this leaves unread has left the socket.
+      self->state.reading = false;
       read(self, false);
     },
     [self](atom::tick) { tick(self); },

@@ -59,7 +59,10 @@ struct capture_state {
     /// May be confirmed once this and all before it are durable; 0: nothing.
     lsn complete;
     bool durable = false;
-    int64_t committed_at = 0;
+
+    /// Times of its first and its last commit.
+    int64_t oldest_commit = 0;
+    int64_t newest_commit = 0;
   };
 
   unit context;

@@ -1,16 +1,18 @@
 #include "actors/capture_start.hpp"
 
+#include "actors/capture_tables.hpp"
 #include "actors/setup.hpp"
+#include "actors/state_marks.hpp"
 #include "messages/source_state.hpp"
 
 namespace millrace {
 
 namespace {
 
-using capture_ptr = capture_actor::stateful_pointer<capture_state>;
 using map_type = std::remove_const_t<state_map_ptr::element_type>;
 
-const std::pair<std::string, std::string> source_key{"source", "identity"};
+const std::pair<std::string, std::string> source_key{state_kind::source,
+                                                     "identity"};
 
 auto quit_on_error(capture_ptr self) {
   return [self](const caf::error& err) { self->quit(err); };
@@ -25,47 +27,7 @@ source_state identity_of(const capture_state& st, lsn received) {
   return {x.system_identifier, x.timeline, x.database, received};
 }
 
-bool is_quarantined(const capture_state& st, const std::string& table) {
-  return !st.context.numbers->table(table)->look(0).quarantine.empty();
-}
-
-// -- snapshots ---------------------------------------------------------------
-
-void show_state(capture_state& st) {
-  st.context.numbers->set_state(st.snapshots > 0 ? pipeline_state::snapshotting
-                                                 : pipeline_state::streaming);
-}
-
-void order_snapshot(capture_ptr self, const table_description_ptr& table) {
-  auto& st = self->state;
-  auto name = table->full_name();
-  ++st.snapshots;
-  snapshot_order_ptr order
-    = std::make_shared<snapshot_order>(snapshot_order{table, st.tables[name]});
-  self->request(st.to.snapshotter, caf::infinite, order)
-    .then(
-      [self, name](lsn end) {
-        auto& st = self->state;
-        st.tables[name].at = table_state::phase::streaming;
-        st.tables[name].fill_until = end;
-        --st.snapshots;
-        show_state(st);
-      },
-      quit_on_error(self));
-}
-
-void order_snapshots(capture_ptr self) {
-  auto& st = self->state;
-  for (const auto& table : st.start->tables) {
-    auto name = table->full_name();
-    if (st.tables[name].at != table_state::phase::streaming
-        && !is_quarantined(st, name))
-      order_snapshot(self, table);
-  }
-  show_state(st);
-}
-
-// -- tables ------------------------------------------------------------------
+// -- tables -------------------------------------------------------------------
 
 // A table that is seen for the first time. When the pipeline starts its life,
 // the slot's start is the label of all; later each gets its own.
@@ -78,13 +40,6 @@ table_state fresh_table(const capture_state& st) {
   return result;
 }
 
-change_batch_ptr
-announcement(const std::vector<table_description_ptr>& tables) {
-  auto result = std::make_shared<change_batch>();
-  result->tables = tables;
-  return result;
-}
-
 void connect(capture_ptr self) {
   auto& st = self->state;
   self->request(st.to.source, caf::infinite, atom::connect_v, st.start)
@@ -94,7 +49,7 @@ void connect(capture_ptr self) {
         spdlog::info("streaming {} table(s) from {}", st.start->tables.size(),
                      to_string(st.start->start));
         st.context.numbers->resumes("source");
-        order_snapshots(self);
+        order_snapshots(self, st.start->tables);
         start_streaming(self, reader);
       },
       quit_on_error(self));
@@ -106,7 +61,8 @@ void connect(capture_ptr self) {
 void retake_quarantined(capture_state& st, map_type& changes) {
   for (const auto& [key, why] : *st.saved) {
     auto table = st.tables.find(key.second);
-    if (key.first != "quarantine" || why.empty() || table == st.tables.end())
+    if (key.first != state_kind::quarantine || why.empty()
+        || table == st.tables.end())
       continue;
     if (is_quarantined(st, key.second))
       continue;
@@ -114,7 +70,7 @@ void retake_quarantined(capture_state& st, map_type& changes) {
                  why);
     table->second = table_state{};
     table->second.retake = true;
-    changes[{"table", key.second}] = to_json(table->second);
+    changes[{state_kind::table, key.second}] = to_json(table->second);
     changes[key] = "";
   }
 }
@@ -128,7 +84,7 @@ void remember(capture_ptr self) {
     if (st.tables.count(name) != 0)
       continue;
     auto fresh = fresh_table(st);
-    changes[{"table", name}] = to_json(fresh);
+    changes[{state_kind::table, name}] = to_json(fresh);
     st.tables.emplace(name, std::move(fresh));
   }
   retake_quarantined(st, changes);
@@ -151,18 +107,6 @@ void load_again(capture_ptr self) {
       quit_on_error(self));
 }
 
-// Said when the stream starts and when tables are taken in.
-void report(capture_state& st, const postgres::source_start& start) {
-  for (const auto& note : start.notes)
-    spdlog::info("{}", note);
-  for (const auto& x : start.warnings) {
-    spdlog::warn("{}: {}; {}", x.subject, x.text, x.remedy);
-    for (const auto& table : start.tables)
-      if (table->full_name() == x.subject)
-        st.context.numbers->table(x.subject)->note(x.text);
-  }
-}
-
 void announce(capture_ptr self) {
   auto& st = self->state;
   report(st, *st.start);
@@ -170,11 +114,14 @@ void announce(capture_ptr self) {
     spdlog::warn("waiting for table {}, which does not exist yet", name);
     st.context.numbers->waits(name, "table " + name + " does not exist yet");
   }
+  // One may have been waited for in an earlier run.
+  for (const auto& table : st.start->tables)
+    st.context.numbers->resumes(table->full_name());
   self->request(st.to.router, caf::infinite, announcement(st.start->tables))
     .then([self](atom::ack) { load_again(self); }, quit_on_error(self));
 }
 
-// -- the source is the one we know -------------------------------------------
+// -- the source is the one we know --------------------------------------------
 
 void refuse_source(capture_ptr self, const std::string& why) {
   self->quit(caf::make_error(
@@ -245,7 +192,7 @@ void check_source(capture_ptr self) {
     announce(self);
 }
 
-// -- the first steps ---------------------------------------------------------
+// -- the first steps ----------------------------------------------------------
 
 void prepare_source(capture_ptr self) {
   auto& st = self->state;
@@ -261,7 +208,7 @@ void prepare_source(capture_ptr self) {
 void read_tables(capture_ptr self) {
   auto& st = self->state;
   for (const auto& [key, value] : *st.saved) {
-    if (key.first != "table")
+    if (key.first != state_kind::table)
       continue;
     auto x = parse_table_state(value);
     if (!x) {
@@ -271,51 +218,6 @@ void read_tables(capture_ptr self) {
     st.tables.emplace(key.second, std::move(*x));
   }
   prepare_source(self);
-}
-
-// -- while it runs -----------------------------------------------------------
-
-// The publications contain the new tables now; each is announced, remembered,
-// and gets a snapshot with a label of its own.
-void take_in(capture_ptr self, const source_start_ptr& start) {
-  auto& st = self->state;
-  auto fresh = std::make_shared<std::vector<table_description_ptr>>();
-  for (const auto& table : start->tables)
-    if (st.tables.count(table->full_name()) == 0)
-      fresh->push_back(table);
-  if (fresh->empty())
-    return;
-  report(st, *start);
-  self->request(st.to.router, caf::infinite, announcement(*fresh))
-    .then(
-      [self, fresh](atom::ack) {
-        auto& st = self->state;
-        map_type changes;
-        for (const auto& table : *fresh) {
-          auto name = table->full_name();
-          spdlog::info("table {} is new", name);
-          st.context.numbers->resumes(name);
-          table_state state;
-          if (!st.options.snapshot)
-            state.at = table_state::phase::streaming;
-          changes[{"table", name}] = to_json(state);
-          st.tables.emplace(name, state);
-        }
-        self
-          ->request(
-            st.to.store, caf::infinite, atom::save_v,
-            state_map_ptr{std::make_shared<map_type>(std::move(changes))})
-          .then(
-            [self, fresh](atom::ack) {
-              for (const auto& table : *fresh)
-                if (self->state.tables[table->full_name()].at
-                    != table_state::phase::streaming)
-                  order_snapshot(self, table);
-              show_state(self->state);
-            },
-            quit_on_error(self));
-      },
-      quit_on_error(self));
 }
 
 } // namespace
@@ -347,37 +249,6 @@ void remember_received(capture_ptr self) {
               state_map_ptr{std::make_shared<map_type>(
                 map_type{{source_key, to_json(identity_of(st, received))}})})
     .then([](atom::ack) {}, quit_on_error(self));
-}
-
-void look_for_tables(capture_ptr self) {
-  auto& st = self->state;
-  if (st.looking_for_tables)
-    return;
-  st.looking_for_tables = true;
-  auto give_up = [self](const caf::error& err) {
-    self->state.looking_for_tables = false;
-    spdlog::warn("cannot look for new tables: {}", render(err));
-  };
-  self->request(st.to.source, caf::infinite, atom::tables_v)
-    .then(
-      [self, give_up](const table_list_ptr& tables) {
-        auto& st = self->state;
-        auto is_new = [&](const table_description_ptr& x) {
-          return st.tables.count(x->full_name()) == 0;
-        };
-        if (std::none_of(tables->begin(), tables->end(), is_new)) {
-          st.looking_for_tables = false;
-          return;
-        }
-        self->request(st.to.source, caf::infinite, atom::prepare_v, true)
-          .then(
-            [self](const source_start_ptr& start) {
-              self->state.looking_for_tables = false;
-              take_in(self, start);
-            },
-            give_up);
-      },
-      give_up);
 }
 
 } // namespace millrace

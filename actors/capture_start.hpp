@@ -16,7 +16,4 @@ void start_streaming(capture_actor::stateful_pointer<capture_state> self,
 /// is told from one that has lost something.
 void remember_received(capture_actor::stateful_pointer<capture_state> self);
 
-/// Takes in tables that have appeared since and match the configuration.
-void look_for_tables(capture_actor::stateful_pointer<capture_state> self);
-
 } // namespace millrace

@@ -54,7 +54,7 @@ void read_again(self_ptr self) {
 
 void wait_for_data(self_ptr self) {
   auto& st = self->state;
-  if (st.watched_fd != st.source->fd()) {
+  if (!st.watch || st.watched_fd != st.source->fd()) {
     st.watched_fd = st.source->fd();
     st.watch = std::make_unique<readiness_watch>(
       st.watched_fd, [hdl = snapshot_reader_actor{self}] {

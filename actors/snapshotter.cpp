@@ -132,10 +132,14 @@ void wait_for_transactions(snapshotter_ptr self, const job_ptr& x) {
       quit_on_error(self));
 }
 
+// Who ordered the snapshot decides what that means.
+void drop_job(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
+  auto& jobs = self->state.jobs;
+  jobs.erase(std::find(jobs.begin(), jobs.end(), x));
+  x->promise.deliver(why);
+}
+
 void make_plan(snapshotter_ptr self, const job_ptr& x) {
-  ++x->generation;
-  x->reading = false;
-  x->todo.clear();
   self
     ->request(self->state.source, caf::infinite, atom::plan_v, x->order.table,
               x->state.label)
@@ -149,7 +153,12 @@ void make_plan(snapshotter_ptr self, const job_ptr& x) {
           .then([self, x](atom::ack) { wait_for_transactions(self, x); },
                 quit_on_error(self));
       },
-      quit_on_error(self));
+      [self, x](const caf::error& err) {
+        if (err == ec::table_unsuitable)
+          drop_job(self, x, err);
+        else
+          self->quit(err);
+      });
 }
 
 // -- the end ------------------------------------------------------------------
@@ -235,9 +244,31 @@ void chunk_done(snapshotter_ptr self, const job_ptr& x, uint64_t chunk,
 void plan_again(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
   spdlog::warn("snapshot of {} starts again: {}", x->order.table->full_name(),
                render(why));
+  ++x->generation;
+  x->reading = false;
+  x->todo.clear();
+  // What may be saved meanwhile: the old plan is of no use.
+  x->state.at = table_state::phase::fresh;
   x->state.label = lsn{};
   x->state.retake = true;
-  make_plan(self, x);
+  // Its columns may have changed too: a plan by the old ones would fail again.
+  self->request(self->state.source, caf::infinite, atom::tables_v)
+    .then(
+      [self, x](const table_list_ptr& tables) {
+        auto name = x->order.table->full_name();
+        auto i
+          = std::find_if(tables->begin(), tables->end(),
+                         [&](const auto& t) { return t->full_name() == name; });
+        if (i == tables->end()) {
+          drop_job(self, x,
+                   caf::make_error(ec::table_unsuitable,
+                                   name + ": it is not there any more"));
+          return;
+        }
+        x->order.table = *i;
+        make_plan(self, x);
+      },
+      quit_on_error(self));
 }
 
 void send_chunk(snapshotter_ptr self, const job_ptr& x, size_t reader,
@@ -306,20 +337,25 @@ void log_progress(const snapshotter_state& st) {
                    x->state.count_done(), x->plan->chunks.size());
 }
 
+void ask_for_transactions(snapshotter_ptr self, const job_ptr& x) {
+  x->asking = true;
+  self->request(self->state.source, caf::infinite, atom::running_v, x->awaited)
+    .then(
+      [self, x](const xid_list_ptr& xs) {
+        x->asking = false;
+        look_for_transactions(self, x, xs);
+      },
+      quit_on_error(self));
+}
+
 void tick(snapshotter_ptr self) {
   auto& st = self->state;
   st.ticking = false;
   if (++st.ticks % ticks_per_log_line == 0)
     log_progress(st);
   for (const auto& x : st.jobs)
-    if (x->awaited)
-      self->request(st.source, caf::infinite, atom::running_v, x->awaited)
-        .then(
-          [self, x](const xid_list_ptr& xs) { //
-            if (x->awaited)
-              look_for_transactions(self, x, xs);
-          },
-          quit_on_error(self));
+    if (x->awaited && !x->asking)
+      ask_for_transactions(self, x);
   tick_later(self);
 }
 

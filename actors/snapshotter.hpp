@@ -45,6 +45,9 @@ struct snapshotter_state {
     bool saving = false;
     bool save_again = false;
     bool ending = false;
+
+    /// Somebody has been asked whether the transactions still run.
+    bool asking = false;
     xid_list_ptr awaited;
     uint64_t rows = 0;
   };

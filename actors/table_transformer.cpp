@@ -1,6 +1,7 @@
 #include "actors/table_transformer.hpp"
 
 #include "actors/setup.hpp"
+#include "actors/state_marks.hpp"
 #include "clickhouse/target_admin.hpp"
 #include "transform/unchanged.hpp"
 
@@ -52,11 +53,9 @@ void quarantine(transformer_ptr self, const std::string& why) {
   st.numbers->quarantine(why);
   spdlog::error("table {} is quarantined, its changes are not written: {}",
                 name, why);
-  using map_type = std::remove_const_t<state_map_ptr::element_type>;
   self
     ->request(st.to.admin, caf::infinite, atom::save_v,
-              state_map_ptr{std::make_shared<map_type>(
-                map_type{{{"quarantine", name}, why}})})
+              quarantine_mark(name, why))
     .then([self](atom::ack) { next(self); },
           [self](const caf::error& err) { self->quit(err); });
 }

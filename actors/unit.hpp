@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -21,6 +22,10 @@ struct unit {
   std::shared_ptr<std::atomic<bool>> stop
     = std::make_shared<std::atomic<bool>>(false);
 
+  /// How a blocking actor sleeps; tests need not.
+  std::function<void(std::chrono::milliseconds)> nap
+    = [](auto time) { std::this_thread::sleep_for(time); };
+
   bool stopping() const {
     return stop->load(std::memory_order_relaxed);
   }
@@ -29,7 +34,7 @@ struct unit {
   void sleep(std::chrono::milliseconds delay) const {
     constexpr auto slice = std::chrono::milliseconds{50};
     for (; delay.count() > 0 && !stopping(); delay -= slice)
-      std::this_thread::sleep_for(std::min(delay, slice));
+      nap(std::min(delay, slice));
   }
 };
 

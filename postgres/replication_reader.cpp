@@ -44,6 +44,12 @@ public:
     // nop
   }
 
+  // What was confirmed last may have been held back for the next status.
+  ~pgoutput_reader() override {
+    if (unsent_ && failure_.code == ec::none)
+      send_status(request::none);
+  }
+
   int fd() const override {
     return PQsocket(conn_.get());
   }
