@@ -3,6 +3,9 @@
 #include "actors/setup.hpp"
 #include "postgres/replication_reader.hpp"
 
+#include <algorithm>
+#include <set>
+
 namespace millrace {
 
 namespace {
@@ -43,6 +46,36 @@ result<void> check(postgres::source_admin& admin) {
   return {};
 }
 
+// A commit is in the log before it is visible: a look-up in between would see
+// the row as it was before the change that asks. Waits until the transactions
+// of the changes have ended for every snapshot taken from now on.
+result<void> wait_until_visible(source_agent_state& st, const change_batch& xs,
+                                const std::vector<uint32_t>& changes) {
+  std::set<uint32_t> asked;
+  for (auto i : changes)
+    asked.insert(xs.transactions[xs.changes[i].transaction].xid);
+  constexpr auto pause = std::chrono::milliseconds{5};
+  constexpr auto patience = 200;
+  for (auto tries = 0; !st.context.stopping(); ++tries) {
+    auto running = st.admin->running_transactions();
+    if (!running)
+      return tl::unexpected{running.error()};
+    auto open
+      = std::find_if(running->begin(), running->end(), [&](uint64_t id) {
+          return asked.count(static_cast<uint32_t>(id)) != 0;
+        });
+    if (open == running->end())
+      break;
+    if (tries == patience)
+      st.context.numbers->waits("transactions",
+                                "transaction " + std::to_string(*open)
+                                  + " is in the log and not yet visible");
+    st.context.sleep(pause);
+  }
+  st.context.numbers->resumes("transactions");
+  return {};
+}
+
 } // namespace
 
 source_agent_actor::behavior_type
@@ -78,6 +111,9 @@ source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
     },
     [self](atom::fill, const change_batch_ptr& xs,
            const change_list_ptr& changes) -> caf::result<change_batch_ptr> {
+      auto visible = wait_until_visible(self->state, *xs, *changes);
+      if (!visible)
+        return to_error(visible.error());
       return answer_plain(self->state.admin->fill_unchanged(*xs, *changes));
     },
     [self, chunk_bytes](atom::plan, const table_description_ptr& table,
