@@ -9,26 +9,34 @@ from millrace_compare import assert_equal
 from millrace_servers import PROJECT
 
 
+class QuickStart:
+    """The README's three blocks of statements for PostgreSQL, without comments."""
+
+    def __init__(self):
+        with open(os.path.join(PROJECT, "README.md"), encoding="utf-8") as file:
+            section = re.search(r"(?s)### 2\. Grants in PostgreSQL.*?(?=\n### 3\.)", file.read()).group(0)
+        blocks = [[statement.strip() for statement in re.sub(r"(?m)--.*$", "", block).split(";") if statement.strip()]
+                  for block in re.findall(r"(?s)```sql\n(.*?)```", section)]
+        self.grants, self.publications, self.membership = blocks
+
+
 @pytest.fixture(scope="module")
-def statements():
-    """The statements for PostgreSQL of the README, without comments."""
-    with open(os.path.join(PROJECT, "README.md"), encoding="utf-8") as file:
-        block = re.search(r"(?s)\*\*In PostgreSQL\*\*.*?```sql\n(.*?)```", file.read()).group(1)
-    return [statement.strip() for statement in re.sub(r"(?m)--.*$", "", block).split(";") if statement.strip()]
+def readme():
+    return QuickStart()
 
 
 @pytest.fixture
 def shop(source, database):
     """The application's tables, owned by the application."""
-    source.execute("""CREATE ROLE application;
+    source.execute("""CREATE ROLE shop_owner;
         CREATE TABLE customers (id int PRIMARY KEY, name text); CREATE TABLE orders (id int PRIMARY KEY, customer int REFERENCES customers);
         CREATE TABLE events (at timestamptz, what text);
-        ALTER TABLE customers OWNER TO application; ALTER TABLE orders OWNER TO application; ALTER TABLE events OWNER TO application;
-        GRANT CREATE, USAGE ON SCHEMA public TO application;
+        ALTER TABLE customers OWNER TO shop_owner; ALTER TABLE orders OWNER TO shop_owner; ALTER TABLE events OWNER TO shop_owner;
+        GRANT CREATE, USAGE ON SCHEMA public TO shop_owner;
         INSERT INTO customers SELECT g, 'customer ' || g FROM generate_series(1, 100) g""", database=database)
     yield
-    source.execute("DROP OWNED BY application, millrace", database=database)
-    source.execute("DROP ROLE application, millrace")
+    source.execute("DROP OWNED BY shop_owner, millrace", database=database)
+    source.execute("DROP ROLE shop_owner, millrace")
 
 
 def start(source, nodes, tmp_path):
@@ -39,13 +47,13 @@ def start(source, nodes, tmp_path):
 
 
 def work(source, database):
-    source.execute("""SET ROLE application; INSERT INTO customers VALUES (1000, 'new'); UPDATE customers SET name = 'changed' WHERE id < 10;
+    source.execute("""SET ROLE shop_owner; INSERT INTO customers VALUES (1000, 'new'); UPDATE customers SET name = 'changed' WHERE id < 10;
         DELETE FROM customers WHERE id = 50; INSERT INTO orders VALUES (1, 1000); INSERT INTO events VALUES (now(), 'a'), (now(), 'a')""",
                    database=database)
 
 
-def test_the_grants_are_enough(source, target, database, nodes, shop, statements, tmp_path):
-    for statement in statements:
+def test_the_grants_are_enough(source, target, database, nodes, shop, readme, tmp_path):
+    for statement in readme.grants + readme.publications:
         source.execute(statement, database=database)
     node = start(source, nodes, tmp_path)(database)
     code, output, errors = node.command("check")
@@ -54,14 +62,12 @@ def test_the_grants_are_enough(source, target, database, nodes, shop, statements
     work(source, database)
     node.wait_caught_up()
     assert_equal(source, target, database, seconds=20)
-    source.execute("SET ROLE application; UPDATE customers SET name = NULL", database=database)  # the application is not disturbed
+    source.execute("SET ROLE shop_owner; UPDATE customers SET name = NULL", database=database)  # the application is not disturbed
 
 
-def test_publications_can_be_left_to_millrace_if_it_owns_the_tables(source, target, database, nodes, shop, statements, tmp_path):
-    for statement in statements:
-        if not statement.startswith("CREATE PUBLICATION"):
-            source.execute(statement, database=database)
-    source.execute(f'GRANT application TO millrace; GRANT CREATE ON DATABASE "{database}" TO millrace', database=database)
+def test_publications_can_be_left_to_millrace_if_it_owns_the_tables(source, target, database, nodes, shop, readme, tmp_path):
+    for statement in readme.grants + readme.membership:
+        source.execute(statement.replace("ON DATABASE shop", f'ON DATABASE "{database}"'), database=database)
     node = start(source, nodes, tmp_path)(database)
     node.start()
     work(source, database)
@@ -70,9 +76,9 @@ def test_publications_can_be_left_to_millrace_if_it_owns_the_tables(source, targ
 
 
 @pytest.mark.parametrize("left_out", ["LOGIN REPLICATION", "GRANT SELECT ON ALL", "GRANT USAGE"])
-def test_each_of_them_is_needed(source, database, nodes, shop, statements, tmp_path, left_out):
+def test_each_of_them_is_needed(source, database, nodes, shop, readme, tmp_path, left_out):
     source.execute("REVOKE USAGE ON SCHEMA public FROM PUBLIC", database=database)
-    for statement in statements:
+    for statement in readme.grants + readme.publications:
         if left_out not in statement:
             source.execute(statement, database=database)
         elif "CREATE ROLE" in statement:
