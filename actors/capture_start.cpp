@@ -132,32 +132,44 @@ void refuse_source(capture_ptr self, const std::string& why) {
         "the target database (or name another one) and start anew"));
 }
 
-void check_switch_point(capture_ptr self, const source_state& known) {
+// A new timeline must have left the one that is known behind all that was
+// received.
+void check_switch_point(capture_ptr self, uint32_t known, lsn highest) {
+  self->request(self->state.to.source, caf::infinite, atom::position_v, known)
+    .then(
+      [self, known, highest](lsn end) {
+        const auto& now = self->state.start->identity;
+        if (end.value != 0 && end < highest)
+          refuse_source(
+            self, "the source is on timeline " + std::to_string(now.timeline)
+                    + ", which left timeline " + std::to_string(known) + " at "
+                    + to_string(end) + ", but commits up to "
+                    + to_string(highest) + " have been received");
+        else
+          announce(self);
+      },
+      quit_on_error(self));
+}
+
+// What the target holds is exact; what was remembered may be seconds old.
+void check_position(capture_ptr self, const source_state& known) {
   auto& st = self->state;
   table_list_ptr tables
     = std::make_shared<table_list_ptr::element_type>(st.start->tables);
-  // What the target holds is exact; what was remembered may be seconds old.
   self->request(st.to.store, caf::infinite, atom::position_v, tables)
     .then(
       [self, known](lsn stored) {
         auto highest = std::max(stored, known.received);
-        self
-          ->request(self->state.to.source, caf::infinite, atom::position_v,
-                    known.timeline)
-          .then(
-            [self, known, highest](lsn end) {
-              const auto& now = self->state.start->identity;
-              if (end.value != 0 && end < highest)
-                refuse_source(
-                  self,
-                  "the source is on timeline " + std::to_string(now.timeline)
-                    + ", which left timeline " + std::to_string(known.timeline)
-                    + " at " + to_string(end) + ", but commits up to "
-                    + to_string(highest) + " have been received");
-              else
-                announce(self);
-            },
-            quit_on_error(self));
+        const auto& now = self->state.start->identity;
+        if (now.position < highest)
+          refuse_source(self, "the source's log ends at "
+                                + to_string(now.position)
+                                + ", but commits up to " + to_string(highest)
+                                + " have been received from it");
+        else if (now.timeline != known.timeline)
+          check_switch_point(self, known.timeline, highest);
+        else
+          announce(self);
       },
       quit_on_error(self));
 }
@@ -182,14 +194,8 @@ void check_source(capture_ptr self) {
   else if (now.database != known->database)
     refuse_source(self, "the source's database is \"" + now.database
                           + "\", not \"" + known->database + "\" as before");
-  else if (now.position < known->received)
-    refuse_source(self, "the source's log ends at " + to_string(now.position)
-                          + ", but commits up to " + to_string(known->received)
-                          + " have been received from it");
-  else if (now.timeline != known->timeline)
-    check_switch_point(self, *known);
   else
-    announce(self);
+    check_position(self, *known);
 }
 
 // -- the first steps ----------------------------------------------------------
