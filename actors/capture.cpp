@@ -1,5 +1,6 @@
 #include "actors/capture.hpp"
 
+#include "actors/capture_fill.hpp"
 #include "actors/capture_start.hpp"
 #include "actors/capture_tables.hpp"
 #include "actors/setup.hpp"
@@ -123,24 +124,6 @@ void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
 
 // -- reading ------------------------------------------------------------------
 
-// Unchanged values that the target cannot know: of rows that a snapshot may
-// still bring, under a new key, in an insert (a row filter makes one of an
-// update). All others are restored by the transformers.
-std::vector<uint32_t>
-to_fill(const capture_state& st, const change_batch& batch,
-        const std::vector<uint32_t>& unchanged) {
-  std::vector<uint32_t> result;
-  for (auto i : unchanged) {
-    const auto& x = batch.changes[i];
-    auto known = st.tables.find(batch.tables[x.table]->full_name());
-    auto commit = batch.transactions[x.transaction].commit;
-    if (known == st.tables.end() || commit < known->second.fill_until
-        || x.op == operation::insert || x.old == old_row::key)
-      result.push_back(i);
-  }
-  return result;
-}
-
 void resume(capture_ptr self) {
   self->state.paused = false;
   read_again(self);
@@ -184,67 +167,18 @@ void describe(capture_ptr self, const postgres::relation& x) {
       });
 }
 
-// Values that the source has to fill in, table by table: one whose rows cannot
-// be looked up any more must not hold up the others.
-struct filling {
-  change_batch_ptr batch;
-  lsn complete;
-  std::optional<postgres::relation> unknown;
-  std::vector<std::vector<uint32_t>> todo;
-};
-
-std::vector<std::vector<uint32_t>>
-split_by_table(const change_batch& batch, const std::vector<uint32_t>& xs) {
-  std::map<uint32_t, std::vector<uint32_t>> tables;
-  for (auto i : xs)
-    tables[batch.changes[i].table].push_back(i);
-  std::vector<std::vector<uint32_t>> result;
-  for (auto& [_, changes] : tables)
-    result.push_back(std::move(changes));
-  return result;
-}
-
-void fill_next(capture_ptr self, const std::shared_ptr<filling>& x) {
-  if (x->todo.empty()) {
-    forward(self, std::move(x->batch), x->complete);
-    if (x->unknown)
-      describe(self, *x->unknown);
-    else
-      resume(self);
-    return;
-  }
-  change_list_ptr list
-    = std::make_shared<std::vector<uint32_t>>(std::move(x->todo.back()));
-  x->todo.pop_back();
-  self
-    ->request(self->state.to.source, caf::infinite, atom::fill_v, x->batch,
-              list)
-    .then(
-      [self, x](const change_batch_ptr& filled) {
-        x->batch = filled;
-        fill_next(self, x);
-      },
-      [self, x, list](const caf::error& err) {
-        if (err != ec::table_unsuitable) {
-          self->quit(err);
-          return;
-        }
-        // The target may still have the values; what it has not goes to the
-        // dead letters.
-        const auto& change = x->batch->changes[list->front()];
-        spdlog::warn("cannot look up values of {} that the stream left out: {}",
-                     x->batch->tables[change.table]->full_name(), render(err));
-        fill_next(self, x);
-      });
-}
-
-void fill(capture_ptr self, postgres::read_outcome&& outcome,
-          const std::vector<uint32_t>& changes) {
+void fill(capture_ptr self, postgres::read_outcome&& outcome) {
   self->state.paused = true;
-  auto todo = split_by_table(*outcome.batch, changes);
-  fill_next(self, std::make_shared<filling>(
-                    filling{std::move(outcome.batch), outcome.complete,
-                            std::move(outcome.unknown), std::move(todo)}));
+  fill_unchanged(self, std::move(outcome.batch),
+                 std::move(outcome.with_unchanged),
+                 [self, complete = outcome.complete,
+                  unknown = std::move(outcome.unknown)](change_batch_ptr x) {
+                   forward(self, std::move(x), complete);
+                   if (unknown)
+                     describe(self, *unknown);
+                   else
+                     resume(self);
+                 });
 }
 
 bool is_lagging(const capture_state& st) {
@@ -274,9 +208,8 @@ void read(capture_ptr self, bool may_gather) {
     return;
   }
   if (outcome->batch) {
-    auto changes = to_fill(st, *outcome->batch, outcome->with_unchanged);
-    if (!changes.empty()) {
-      fill(self, std::move(*outcome), changes);
+    if (!to_fill(st, *outcome->batch, outcome->with_unchanged).empty()) {
+      fill(self, std::move(*outcome));
       return;
     }
     forward(self, std::move(outcome->batch), outcome->complete);

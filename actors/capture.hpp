@@ -75,6 +75,9 @@ struct capture_state {
   /// Known tables and what is remembered of them, by full name.
   std::map<std::string, table_state> tables;
 
+  /// By table: up to where a row that the source should have filled was gone.
+  std::map<std::string, lsn> rows_gone;
+
   reader_ptr reader;
 
   /// In the order in which they were read; `first_sent` numbers the front.

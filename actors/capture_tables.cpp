@@ -1,5 +1,6 @@
 #include "actors/capture_tables.hpp"
 
+#include "actors/capture_fill.hpp"
 #include "actors/setup.hpp"
 #include "actors/state_marks.hpp"
 
@@ -37,7 +38,8 @@ void order_snapshot(capture_ptr self, const table_description_ptr& table) {
         auto& x = self->state.tables[name];
         x.at = table_state::phase::streaming;
         x.fill_until = end;
-        snapshot_ended(self);
+        raise_fill_until(self, name, self->state.rows_gone[name],
+                         [self] { snapshot_ended(self); });
       },
       [self, name](const caf::error& err) {
         if (err == ec::table_unsuitable)

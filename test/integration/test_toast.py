@@ -157,6 +157,18 @@ def test_in_changed_keys(streaming, sql, same):
     same(node)
 
 
+def test_in_changed_keys_when_the_node_is_killed(target, streaming, sql, same):
+    """The old key's tombstone holds defaults: if it is durable and the new row is not, the target has no copy."""
+    node = streaming()
+    for turn in range(3):
+        with Frozen(target):
+            sql(f"UPDATE docs SET id = id + 1000 WHERE id % 3 = {turn}")
+            sql("UPDATE docs SET title = title || '.'")
+            node.kill()
+        node.start(wait=False)
+    same(node)
+
+
 def test_in_changed_keys_of_rows_that_are_gone_by_now(target, streaming, sql, same):
     node = streaming()
     node.stop()

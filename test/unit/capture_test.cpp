@@ -329,6 +329,53 @@ CAF_TEST(the source fills all while a snapshot is taken) {
   CAF_CHECK_EQUAL(source_log->count("fill"), 2u);
 }
 
+CAF_TEST(what follows a row that is gone is filled too) {
+  source_log->held = {"fill"};
+  source_log->position = lsn{3'000};
+  start_streaming();
+  auto b = changes(1'000);
+  b.update(old_row::key, {"4", std::nullopt}, {"5", u});
+  b.begin(2'999, 0);
+  b.update({"5", u});
+  b.begin(3'000, 0);
+  b.update({"6", u});
+  give(brings(b, lsn{3'000}));
+  readable();
+  CAF_REQUIRE_EQUAL(source_log->fills->size(), 1u);
+  CAF_CHECK_EQUAL(source_log->fills->back().changes, indexes{0});
+  auto gone = b.batch;
+  gone.changes[0].op = operation::remove;
+  gone.changes[0].row = change::no_row;
+  change_batch_ptr answered = std::make_shared<change_batch>(gone);
+  answer(source, source_log->fills, 0, answered);
+  // What the next start has to know is remembered before anything goes on.
+  CAF_CHECK_EQUAL(saved().fill_until, lsn{3'000});
+  CAF_REQUIRE_EQUAL(source_log->fills->size(), 2u);
+  CAF_CHECK_EQUAL(source_log->fills->back().changes, indexes{1});
+  CAF_CHECK_EQUAL(passed_on(), 0u);
+  answer(source, source_log->fills, 1, answered);
+  CAF_CHECK_EQUAL(passed_on(), 1u);
+}
+
+CAF_TEST(a row that is gone does not lower the end of a snapshot) {
+  source_log->held = {"fill"};
+  source_log->position = lsn{9'700};
+  store_log->stored.erase({"table", "public.orders"});
+  start_streaming();
+  auto b = changes(9'000);
+  b.update({"1", u});
+  give(brings(b, lsn{9'000}));
+  readable();
+  auto gone = b.batch;
+  gone.changes[0].op = operation::remove;
+  gone.changes[0].row = change::no_row;
+  change_batch_ptr answered = std::make_shared<change_batch>(gone);
+  answer(source, source_log->fills, 0, answered);
+  CAF_CHECK_EQUAL(passed_on(), 1u);
+  answer(snapshotter, snapshots, 0, lsn{9'500});
+  CAF_CHECK_EQUAL(saved().fill_until, lsn{9'700});
+}
+
 CAF_TEST(reading waits until values are filled) {
   source_log->held = {"fill"};
   start_streaming();
