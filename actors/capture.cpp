@@ -278,7 +278,7 @@ capture(capture_ptr self, unit context, capture_options options,
   st.to = std::move(peers);
   st.context.numbers->window_bytes.set(
     static_cast<int64_t>(options.window_bytes));
-  load_state(self);
+  look_at_source(self);
   self->delayed_send(self, tick_interval, atom::tick_v);
   return {
     [self](atom::readable) {

@@ -40,8 +40,9 @@ struct capture_peers {
 
 /// Reads the slot and sends what it reads to the ROUTER:
 ///
-///   start    -> load the state, set the source up, compare it with the one we
-///               know, announce the tables, remember them, open the stream
+///   start    -> compare the source with the one we know, load the state, set
+///               the source up, announce the tables, remember them, open the
+///               stream
 ///   readable -> read a batch; fill unchanged values that only the source
 ///               knows; send it on
 ///   answer   -> advance the low-water mark: the position up to which *all* is
@@ -70,6 +71,7 @@ struct capture_state {
   capture_peers to;
 
   state_map_ptr saved;
+  source_look_ptr look;
   source_start_ptr start;
 
   /// Known tables and what is remembered of them, by full name.

@@ -121,92 +121,28 @@ void announce(capture_ptr self) {
     .then([self](atom::ack) { load_again(self); }, quit_on_error(self));
 }
 
-// -- the source is the one we know --------------------------------------------
-
-void refuse_source(capture_ptr self, const std::string& why) {
-  self->quit(caf::make_error(
-    ec::source_changed,
-    why
-      + "; rows of the target may never have been in this source, and changes "
-        "of it would lose against them. If this is the source you want, empty "
-        "the target database (or name another one) and start anew"));
-}
-
-// A new timeline must have left the one that is known behind all that was
-// received.
-void check_switch_point(capture_ptr self, uint32_t known, lsn highest) {
-  self->request(self->state.to.source, caf::infinite, atom::position_v, known)
-    .then(
-      [self, known, highest](lsn end) {
-        const auto& now = self->state.start->identity;
-        if (end.value != 0 && end < highest)
-          refuse_source(
-            self, "the source is on timeline " + std::to_string(now.timeline)
-                    + ", which left timeline " + std::to_string(known) + " at "
-                    + to_string(end) + ", but commits up to "
-                    + to_string(highest) + " have been received");
-        else
-          announce(self);
-      },
-      quit_on_error(self));
-}
-
-// What the target holds is exact; what was remembered may be seconds old.
-void check_position(capture_ptr self, const source_state& known) {
-  auto& st = self->state;
-  table_list_ptr tables
-    = std::make_shared<table_list_ptr::element_type>(st.start->tables);
-  self->request(st.to.store, caf::infinite, atom::position_v, tables)
-    .then(
-      [self, known](lsn stored) {
-        auto highest = std::max(stored, known.received);
-        const auto& now = self->state.start->identity;
-        if (now.position < highest)
-          refuse_source(self, "the source's log ends at "
-                                + to_string(now.position)
-                                + ", but commits up to " + to_string(highest)
-                                + " have been received from it");
-        else if (now.timeline != known.timeline)
-          check_switch_point(self, known.timeline, highest);
-        else
-          announce(self);
-      },
-      quit_on_error(self));
-}
-
-void check_source(capture_ptr self) {
-  auto& st = self->state;
-  if (!is_known(st)) {
-    announce(self);
-    return;
-  }
-  auto known = parse_source_state(st.saved->at(source_key));
-  if (!known) {
-    self->quit(to_error(known.error()));
-    return;
-  }
-  const auto& now = st.start->identity;
-  st.saved_received = known->received;
-  if (now.system_identifier != known->system_identifier)
-    refuse_source(self, "the source has the system identifier "
-                          + now.system_identifier + ", not "
-                          + known->system_identifier + " as before");
-  else if (now.database != known->database)
-    refuse_source(self, "the source's database is \"" + now.database
-                          + "\", not \"" + known->database + "\" as before");
-  else
-    check_position(self, *known);
-}
-
 // -- the first steps ----------------------------------------------------------
+
+// Several hosts may answer to one URI.
+bool is_same_server(const postgres::source_identity& a,
+                    const postgres::source_identity& b) {
+  return a.system_identifier == b.system_identifier && a.timeline == b.timeline
+         && a.database == b.database;
+}
 
 void prepare_source(capture_ptr self) {
   auto& st = self->state;
   self->request(st.to.source, caf::infinite, atom::prepare_v, is_known(st))
     .then(
       [self](const source_start_ptr& start) {
-        self->state.start = start;
-        check_source(self);
+        auto& st = self->state;
+        st.start = start;
+        if (is_same_server(start->identity, st.look->identity))
+          announce(self);
+        else
+          self->quit(caf::make_error(
+            ec::source_failed,
+            "another server took over while it was being looked at"));
       },
       quit_on_error(self));
 }
@@ -226,22 +162,120 @@ void read_tables(capture_ptr self) {
   prepare_source(self);
 }
 
-} // namespace
-
-// Nothing is made in the target for a source that will not do.
+// It is the source that we know, or the first one. Nothing is made in the
+// target for a source that will not do.
 void load_state(capture_ptr self) {
   auto& st = self->state;
-  auto load = [self] {
-    self->request(self->state.to.store, caf::infinite, atom::load_v)
+  if (st.look->trouble.code != ec::none) {
+    self->quit(to_error(st.look->trouble));
+    return;
+  }
+  self->request(st.to.store, caf::infinite, atom::load_v)
+    .then(
+      [self](const state_map_ptr& saved) {
+        self->state.saved = saved;
+        read_tables(self);
+      },
+      quit_on_error(self));
+}
+
+// -- the source is the one we know --------------------------------------------
+
+void refuse_source(capture_ptr self, const std::string& why) {
+  self->quit(caf::make_error(
+    ec::source_changed,
+    why
+      + "; rows of the target may never have been in this source, and changes "
+        "of it would lose against them. If this is the source you want, empty "
+        "the target database (or name another one) and start anew"));
+}
+
+// A new timeline must have left the one that is known behind all that was
+// received.
+void check_switch_point(capture_ptr self, uint32_t known, lsn highest) {
+  self->request(self->state.to.source, caf::infinite, atom::position_v, known)
+    .then(
+      [self, known, highest](lsn end) {
+        const auto& now = self->state.look->identity;
+        if (end.value != 0 && end < highest)
+          refuse_source(
+            self, "the source is on timeline " + std::to_string(now.timeline)
+                    + ", which left timeline " + std::to_string(known) + " at "
+                    + to_string(end) + ", but commits up to "
+                    + to_string(highest) + " have been received");
+        else
+          load_state(self);
+      },
+      quit_on_error(self));
+}
+
+// What the target holds is exact; what was remembered may be seconds old.
+void check_position(capture_ptr self, const source_state& known) {
+  auto& st = self->state;
+  table_list_ptr tables
+    = std::make_shared<table_list_ptr::element_type>(st.look->tables);
+  self->request(st.to.store, caf::infinite, atom::position_v, tables)
+    .then(
+      [self, known](lsn stored) {
+        auto highest = std::max(stored, known.received);
+        const auto& now = self->state.look->identity;
+        if (now.position < highest)
+          refuse_source(self, "the source's log ends at "
+                                + to_string(now.position)
+                                + ", but commits up to " + to_string(highest)
+                                + " have been received from it");
+        else if (now.timeline != known.timeline)
+          check_switch_point(self, known.timeline, highest);
+        else
+          load_state(self);
+      },
+      quit_on_error(self));
+}
+
+void check_identity(capture_ptr self) {
+  auto& st = self->state;
+  if (!is_known(st)) {
+    load_state(self);
+    return;
+  }
+  auto known = parse_source_state(st.saved->at(source_key));
+  if (!known) {
+    self->quit(to_error(known.error()));
+    return;
+  }
+  const auto& now = st.look->identity;
+  st.saved_received = known->received;
+  if (now.system_identifier != known->system_identifier)
+    refuse_source(self, "the source has the system identifier "
+                          + now.system_identifier + ", not "
+                          + known->system_identifier + " as before");
+  else if (now.database != known->database)
+    refuse_source(self, "the source's database is \"" + now.database
+                          + "\", not \"" + known->database + "\" as before");
+  else if (now.in_recovery)
+    load_state(self); // which says that it is one
+  else
+    check_position(self, *known);
+}
+
+} // namespace
+
+// Another source gets no advice about slots and publications, and nothing is
+// made in it.
+void look_at_source(capture_ptr self) {
+  auto read = [self](const source_look_ptr& look) {
+    auto& st = self->state;
+    st.look = look;
+    self->request(st.to.store, caf::infinite, atom::read_v)
       .then(
         [self](const state_map_ptr& saved) {
           self->state.saved = saved;
-          read_tables(self);
+          check_identity(self);
         },
         quit_on_error(self));
   };
-  self->request(st.to.source, caf::infinite, atom::check_v)
-    .then([load](atom::ack) { load(); }, quit_on_error(self));
+  self->request(self->state.to.source, caf::infinite, atom::check_v)
+    .then(read, quit_on_error(self));
 }
 
 void remember_received(capture_ptr self) {

@@ -6,7 +6,7 @@ namespace millrace {
 
 /// First step of CAPTURE's start; each step leads to the next one, the last to
 /// `start_streaming`. A failure ends the actor.
-void load_state(capture_actor::stateful_pointer<capture_state> self);
+void look_at_source(capture_actor::stateful_pointer<capture_state> self);
 
 /// The stream is open.
 void start_streaming(capture_actor::stateful_pointer<capture_state> self,

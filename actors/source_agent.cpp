@@ -26,11 +26,15 @@ caf::result<T> answer_plain(result<T>&& x) {
 }
 
 // All problems in one line.
-result<void> check(postgres::source_admin& admin) {
+result<postgres::source_look> look(postgres::source_admin& admin) {
   auto survey = admin.survey();
   if (!survey)
     return tl::unexpected{survey.error()};
-  failure all;
+  auto tables = admin.tables();
+  if (!tables)
+    return tl::unexpected{tables.error()};
+  postgres::source_look result{survey->identity, std::move(*tables), {}};
+  auto& all = result.trouble;
   for (const auto& x : survey->problems) {
     if (x.warning)
       continue;
@@ -41,9 +45,9 @@ result<void> check(postgres::source_admin& admin) {
     if (!x.remedy.empty())
       all.text += " (" + x.remedy + ")";
   }
-  if (all.code != ec::none)
+  if (result.identity.system_identifier.empty())
     return tl::unexpected{std::move(all)};
-  return {};
+  return result;
 }
 
 // A commit is in the log before it is visible: a look-up in between would see
@@ -88,11 +92,8 @@ source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
   st.options = options;
   st.admin = std::make_unique<postgres::source_admin>(std::move(options));
   return {
-    [self](atom::check) -> caf::result<atom::ack> {
-      auto good = check(*self->state.admin);
-      if (!good)
-        return to_error(good.error());
-      return atom::ack_v;
+    [self](atom::check) -> caf::result<source_look_ptr> {
+      return answer(look(*self->state.admin));
     },
     [self](atom::prepare, bool known) -> caf::result<source_start_ptr> {
       return answer(self->state.admin->set_up(!known));

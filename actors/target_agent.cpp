@@ -45,6 +45,14 @@ result<lsn> highest(target_agent_state& st, const table_list_ptr& tables) {
   return result;
 }
 
+caf::result<state_map_ptr> stored_state(target_agent_state& st) {
+  auto xs = patiently(st.context, whom, [&] { return st.admin->load_state(); });
+  if (!xs)
+    return to_error(xs.error());
+  return state_map_ptr{
+    std::make_shared<state_map_ptr::element_type>(std::move(*xs))};
+}
+
 } // namespace
 
 target_agent_actor::behavior_type
@@ -87,6 +95,7 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
         return self->state.admin->write_dead_letters(*xs);
       });
     },
+    [self](atom::read) { return stored_state(self->state); },
     [self](atom::load) -> caf::result<state_map_ptr> {
       auto& st = self->state;
       auto prepared
@@ -102,12 +111,7 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
       if (!limits)
         return to_error(limits.error());
       *st.limits = *limits;
-      auto xs
-        = patiently(st.context, whom, [&] { return st.admin->load_state(); });
-      if (!xs)
-        return to_error(xs.error());
-      return state_map_ptr{
-        std::make_shared<state_map_ptr::element_type>(std::move(*xs))};
+      return stored_state(st);
     },
     [self](atom::save, const state_map_ptr& xs) {
       return acknowledge(self,

@@ -62,7 +62,9 @@ transformer_factory start_table(const configuration& cfg, const unit& context,
 
 std::vector<snapshot_reader_actor>
 start_snapshot_readers(caf::event_based_actor* self, const configuration& cfg,
-                       const unit& context, const router_actor& router,
+                       const unit& context,
+                       const postgres::source_options& source,
+                       const router_actor& router,
                        std::vector<caf::actor>& workers) {
   snapshot_limits limits;
   context.numbers->snapshot_window_bytes.set(
@@ -72,7 +74,7 @@ start_snapshot_readers(caf::event_based_actor* self, const configuration& cfg,
   std::vector<snapshot_reader_actor> result;
   for (uint32_t i = 0; i < cfg.snapshot_connections; ++i) {
     result.push_back(self->spawn<caf::detached>(
-      snapshot_reader, context, make_chunk_source(cfg.source), router, limits));
+      snapshot_reader, context, make_chunk_source(source), router, limits));
     workers.push_back(caf::actor_cast<caf::actor>(result.back()));
   }
   return result;
@@ -90,6 +92,8 @@ pipeline start(caf::event_based_actor* self, const configuration& cfg,
     workers.push_back(caf::actor_cast<caf::actor>(hdl));
     return hdl;
   };
+  auto source_options = cfg.source;
+  source_options.stop = context.stop;
   auto limits = std::make_shared<transform::server_limits>();
   auto admin = own(self->spawn<caf::detached>(target_agent, context, cfg.target,
                                               cfg.mapping, limits));
@@ -101,9 +105,10 @@ pipeline start(caf::event_based_actor* self, const configuration& cfg,
     = own(self->spawn(partition_router, context,
                       start_table(cfg, context, pool, admin, reader, limits)));
   auto source = own(self->spawn<caf::detached>(
-    source_agent, context, cfg.source, cfg.limits.snapshot_chunk_bytes));
+    source_agent, context, source_options, cfg.limits.snapshot_chunk_bytes));
   auto store = caf::actor_cast<state_store_actor>(admin);
-  auto readers = start_snapshot_readers(self, cfg, context, router, workers);
+  auto readers = start_snapshot_readers(self, cfg, context, source_options,
+                                        router, workers);
   auto snapshots = own(self->spawn(snapshotter, context, source, store, router,
                                    std::move(readers)));
   capture_options options;

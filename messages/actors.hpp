@@ -36,6 +36,8 @@ using inserter_actor = caf::typed_actor<
 /// The STATE STORE interface: what must outlive the node. Direct: in the
 /// target. Small JSON texts under (kind, name).
 using state_store_actor = caf::typed_actor<
+  // What is stored; makes nothing. Empty when there is nothing yet.
+  caf::replies_to<atom::read>::with<state_map_ptr>,
   // Makes what is stored ready and returns all of it.
   caf::replies_to<atom::load>::with<state_map_ptr>,
   // The reply means durable.
@@ -58,9 +60,9 @@ using target_agent_actor = caf::typed_actor<
 
 /// The SOURCE AGENT interface: ordinary SQL on the source.
 using source_agent_actor = caf::typed_actor<
-  // Looks whether the source will do; changes nothing. The failure names all
-  // problems.
-  caf::replies_to<atom::check>::with<atom::ack>,
+  // Looks which source it is and whether it will do; changes nothing. Fails
+  // only when that cannot be seen.
+  caf::replies_to<atom::check>::with<source_look_ptr>,
   // Sets publication and slot up. The flag says that this pipeline has run
   // before, so that a slot that is not there has been lost.
   caf::replies_to<atom::prepare, bool>::with<source_start_ptr>,

@@ -25,6 +25,7 @@ namespace postgres {
 class replication_reader;
 struct relation;
 struct snapshot_plan;
+struct source_look;
 struct source_start;
 } // namespace postgres
 
@@ -103,6 +104,7 @@ using clear_request_ptr = std::shared_ptr<const clear_request>;
 using dead_letters_ptr = std::shared_ptr<const std::vector<dead_letter>>;
 using state_map_ptr = std::shared_ptr<
   const std::map<std::pair<std::string, std::string>, std::string>>;
+using source_look_ptr = std::shared_ptr<const postgres::source_look>;
 using source_start_ptr = std::shared_ptr<const postgres::source_start>;
 using reader_ptr = std::shared_ptr<postgres::replication_reader>;
 using relation_ptr = std::shared_ptr<const postgres::relation>;
@@ -110,7 +112,8 @@ using change_list_ptr = std::shared_ptr<const std::vector<uint32_t>>;
 using snapshot_plan_ptr = std::shared_ptr<const postgres::snapshot_plan>;
 using xid_list_ptr = std::shared_ptr<const std::vector<uint64_t>>;
 using slot_state_ptr = std::shared_ptr<const slot_state>;
-using table_list_ptr = std::shared_ptr<const std::vector<table_description_ptr>>;
+using table_list_ptr
+  = std::shared_ptr<const std::vector<table_description_ptr>>;
 using chunk_order_ptr = std::shared_ptr<const chunk_order>;
 using snapshot_order_ptr = std::shared_ptr<const snapshot_order>;
 
@@ -130,6 +133,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::row_part_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::slot_state_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::snapshot_order_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::snapshot_plan_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::source_look_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::source_start_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::state_map_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::stored_query_ptr)

@@ -1,5 +1,7 @@
 #include "postgres/connection.hpp"
 
+#include <libpq-events.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -157,6 +159,25 @@ failure connect_failure(PGconn* conn, bool timed_out, session_kind kind) {
   return {result, std::move(line)};
 }
 
+using stop_flag = std::shared_ptr<const std::atomic<bool>>;
+
+// A session carries its flag with it.
+int keep_flag(PGEventId id, void* info, void*) {
+  if (id == PGEVT_CONNDESTROY)
+    delete static_cast<stop_flag*>(
+      PQinstanceData(static_cast<PGEventConnDestroy*>(info)->conn, keep_flag));
+  return 1;
+}
+
+void attach(PGconn* conn, const stop_flag& stop) {
+  if (stop == nullptr
+      || PQregisterEventProc(conn, keep_flag, "millrace", nullptr) == 0)
+    return;
+  auto copy = std::make_unique<stop_flag>(stop);
+  if (PQsetInstanceData(conn, keep_flag, copy.get()) != 0)
+    copy.release();
+}
+
 enum class attempt { good, bad, late };
 
 attempt drive(PGconn* conn, clock::time_point deadline) {
@@ -166,12 +187,11 @@ attempt drive(PGconn* conn, clock::time_point deadline) {
       deadline - clock::now());
     if (left.count() <= 0)
       return attempt::late;
-    pollfd fds[] = {{PQsocket(conn), events, 0}};
-    auto n = poll(fds, 1, static_cast<int>(left.count()) + 1);
-    if (n == 0)
+    if (is_stopped(conn))
       return attempt::late;
-    if (n < 0)
-      continue; // EINTR
+    pollfd fds[] = {{PQsocket(conn), events, 0}};
+    if (poll(fds, 1, std::min(50, static_cast<int>(left.count()) + 1)) <= 0)
+      continue;
     switch (PQconnectPoll(conn)) {
       case PGRES_POLLING_OK:
         return attempt::good;
@@ -186,12 +206,35 @@ attempt drive(PGconn* conn, clock::time_point deadline) {
   }
 }
 
-bool has_several_hosts(const parameters& xs) {
-  auto several = [&](const char* key) {
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> result{""};
+  for (auto c : text)
+    if (c == ',')
+      result.emplace_back();
+    else
+      result.back() += c;
+  return result;
+}
+
+// The same for each host: libpq goes on to the next one after a timeout only
+// in a call that cannot be stopped.
+std::vector<parameters> by_host(const parameters& xs) {
+  size_t hosts = 1;
+  for (const auto* key : {"host", "hostaddr"})
+    if (auto i = xs.find(key); i != xs.end())
+      hosts = std::max(hosts, split(i->second).size());
+  std::vector<parameters> result(hosts, xs);
+  for (const auto* key : {"host", "hostaddr", "port"}) {
     auto i = xs.find(key);
-    return i != xs.end() && i->second.find(',') != std::string::npos;
-  };
-  return several("host") || several("hostaddr");
+    if (hosts == 1 || i == xs.end())
+      continue;
+    auto values = split(i->second);
+    for (size_t n = 0; n < hosts; ++n)
+      result[n][key] = values.size() == 1  ? values[0]
+                       : n < values.size() ? values[n]
+                                           : "";
+  }
+  return result;
 }
 
 // Settings that depend on the server.
@@ -206,11 +249,15 @@ result<void> finish_settings(PGconn* conn) {
   const auto* encoding = PQparameterStatus(conn, "server_encoding");
   if (encoding != nullptr && std::strcmp(encoding, "SQL_ASCII") == 0)
     sql += "SET client_encoding = SQL_ASCII;";
-  if (sql.empty())
-    return {};
-  auto rows = run(conn, sql, "cannot set up the session");
-  if (!rows)
-    return tl::unexpected{std::move(rows.error())};
+  if (!sql.empty()) {
+    auto rows = run(conn, sql, "cannot set up the session");
+    if (!rows)
+      return tl::unexpected{std::move(rows.error())};
+  }
+  // A command that waits ends soon after we do, so that nothing comes to be
+  // that nobody waits for. Some systems cannot.
+  if (version >= 140000)
+    run(conn, "SET client_connection_check_interval = '1s'", "");
   return {};
 }
 
@@ -220,14 +267,19 @@ void ignore_notice(void*, const PGresult*) {
 
 } // namespace
 
-result<conn_ptr> connect(const source_options& options, session_kind kind) {
-  auto params = parse(options);
-  if (!params)
-    return tl::unexpected{std::move(params.error())};
-  add_defaults(*params, options, kind);
+bool is_stopped(PGconn* conn) {
+  const auto* flag
+    = static_cast<const stop_flag*>(PQinstanceData(conn, keep_flag));
+  return flag != nullptr && (*flag)->load(std::memory_order_relaxed);
+}
+
+namespace {
+
+result<conn_ptr> connect_one(parameters& params, const source_options& options,
+                             session_kind kind) {
   std::vector<const char*> keys;
   std::vector<const char*> values;
-  for (const auto& [key, value] : *params) {
+  for (const auto& [key, value] : params) {
     keys.push_back(key.c_str());
     values.push_back(value.c_str());
   }
@@ -240,15 +292,10 @@ result<conn_ptr> connect(const source_options& options, session_kind kind) {
   if (PQstatus(conn.get()) == CONNECTION_BAD)
     return tl::unexpected{connect_failure(conn.get(), false, kind)};
   PQsetErrorVerbosity(conn.get(), PQERRORS_VERBOSE);
-  auto timeout = std::max(2, std::atoi((*params)["connect_timeout"].c_str()));
+  attach(conn.get(), options.stop);
+  auto timeout = std::max(2, std::atoi(params["connect_timeout"].c_str()));
   auto outcome
     = drive(conn.get(), clock::now() + std::chrono::seconds{timeout});
-  if (outcome == attempt::late && has_several_hosts(*params)) {
-    // Only the blocking call goes on to the next host after a timeout.
-    conn.reset(PQconnectdbParams(keys.data(), values.data(), 0));
-    outcome
-      = PQstatus(conn.get()) == CONNECTION_OK ? attempt::good : attempt::bad;
-  }
   if (outcome != attempt::good)
     return tl::unexpected{
       connect_failure(conn.get(), outcome == attempt::late, kind)};
@@ -257,6 +304,27 @@ result<conn_ptr> connect(const source_options& options, session_kind kind) {
   if (auto done = finish_settings(conn.get()); !done)
     return tl::unexpected{std::move(done.error())};
   return conn;
+}
+
+} // namespace
+
+result<conn_ptr> connect(const source_options& options, session_kind kind) {
+  auto params = parse(options);
+  if (!params)
+    return tl::unexpected{std::move(params.error())};
+  add_defaults(*params, options, kind);
+  failure all;
+  for (auto& host : by_host(*params)) {
+    auto conn = connect_one(host, options, kind);
+    if (conn)
+      return conn;
+    auto& x = conn.error();
+    // One that may come back is worth another try.
+    if (all.code == ec::none || is_fatal(all.code))
+      all.code = x.code;
+    all.text += (all.text.empty() ? "" : "; ") + x.text;
+  }
+  return tl::unexpected{std::move(all)};
 }
 
 } // namespace millrace::postgres

@@ -32,8 +32,16 @@ enum class session_kind { ordinary, replication };
 
 /// Connects, blocking up to `connect_timeout` (10 s unless the URI says
 /// otherwise). The session has the settings of docs/types.md, whatever
-/// database, role and server say.
+/// database, role and server say. What it waits for ends when `options.stop`
+/// is set; the connection is of no use then.
 result<conn_ptr> connect(const source_options& options, session_kind kind);
+
+/// Runs one command and waits for it, as PQexec does. Null when the session has
+/// been stopped meanwhile.
+rows_ptr exec(PGconn* conn, const std::string& sql);
+
+/// Whether the session's `options.stop` is set.
+bool is_stopped(PGconn* conn);
 
 /// Runs one command and waits for it. `what` begins the error's text: "cannot
 /// create slot \"s1\"".

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,6 +31,10 @@ struct source_options {
 
   /// A peer from which nothing came for so long is taken for dead.
   std::chrono::milliseconds silence{30'000};
+
+  /// Set when whoever asks is to end: calls that wait for the server give up
+  /// within 100 ms, and the server with them. Null: they wait.
+  std::shared_ptr<const std::atomic<bool>> stop;
 };
 
 } // namespace millrace::postgres

@@ -51,7 +51,10 @@ result<lsn> create_slot(PGconn* conn, const std::string& slot) {
   // Bounded, so that the wait can be seen; the next try goes on waiting.
   if (auto set = run(conn, "SET statement_timeout = '20s'", what); !set)
     return tl::unexpected{std::move(set.error())};
-  rows_ptr rows{PQexec(conn, create_slot_sql(slot).c_str())};
+  // Stopped, it is left to the server to end it: by the connection's end.
+  auto rows = exec(conn, create_slot_sql(slot));
+  if (is_stopped(conn))
+    return fail(ec::source_failed, what + ": stopped");
   std::string code{sqlstate(rows.get())};
   auto good = PQresultStatus(rows.get()) == PGRES_TUPLES_OK;
   auto problem = good ? failure{} : server_failure(conn, rows.get(), what);
@@ -125,6 +128,7 @@ result<source_survey> source_admin::survey() {
   auto identity = identify(options);
   if (identity) {
     result.identity = std::move(*identity);
+    result.identity.in_recovery = seen->in_recovery;
   } else {
     result.identity.database = seen->database;
     result.identity.server_version = seen->version;
@@ -164,6 +168,11 @@ result<source_start> source_admin::set_up(bool may_create_slot) {
                     "again");
   if (auto good = refuse(seen->problems); !good)
     return tl::unexpected{std::move(good.error())};
+  // One that is being made has no position; it may never get one.
+  if (seen->slot.exists && seen->slot.confirmed.value == 0)
+    return fail(ec::slot_busy, "slot \"" + options.slot
+                                 + "\" is being made by process "
+                                 + seen->slot.active_pid);
   source_start result;
   auto identity = identify(options);
   if (!identity)

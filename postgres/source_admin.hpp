@@ -20,6 +20,8 @@ struct source_identity {
   lsn position;
   std::string database;
   int server_version = 0;
+  /// A standby: its log ends where it has been replayed to.
+  bool in_recovery = false;
 };
 
 /// One thing that is wrong, and what to do about it.
@@ -49,6 +51,15 @@ struct source_survey {
   lsn slot_confirmed;
   /// WAL that the slot holds back, in bytes.
   uint64_t slot_lag = 0;
+};
+
+/// What has to be known of the source before anything is made in it.
+struct source_look {
+  source_identity identity;
+  /// As `source_admin::tables`.
+  std::vector<table_description_ptr> tables;
+  /// What stands in the way of set-up, all in one; `none` when nothing does.
+  failure trouble;
 };
 
 /// The slot and the tables to stream, once everything is there.
@@ -103,7 +114,8 @@ public:
   /// Creates publications and slot when they are missing, adds tables to
   /// millrace's own publications, and describes the tables. Problems that are
   /// not warnings are a failure that names all of them. With `may_create_slot`
-  /// false (there was one before) a missing slot is `slot_lost`.
+  /// false (there was one before) a missing slot is `slot_lost`. Making a slot
+  /// waits for transactions that run; after 20 s of it the failure names them.
   result<source_start> set_up(bool may_create_slot = true);
 
   /// Describes one table as the Relation message has it. Null when the

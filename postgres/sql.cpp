@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <poll.h>
 
 namespace millrace::postgres {
 
@@ -64,8 +65,43 @@ server_failure(PGconn* conn, const PGresult* rows, std::string_view what) {
 
 namespace {
 
-result<rows_ptr> checked(PGconn* conn, PGresult* raw, std::string_view what) {
-  rows_ptr rows{raw};
+// Waits as long as nobody stops the session, and returns the last result.
+rows_ptr finish(PGconn* conn) {
+  constexpr auto slice = 50; // ms
+  rows_ptr last;
+  for (;;) {
+    while (PQisBusy(conn) != 0) {
+      if (is_stopped(conn))
+        return nullptr;
+      auto sent = PQflush(conn);
+      pollfd fds[] = {{PQsocket(conn), POLLIN, 0}};
+      if (sent > 0)
+        fds[0].events |= POLLOUT;
+      if (poll(fds, 1, slice) > 0 && PQconsumeInput(conn) == 0)
+        break; // PQgetResult says what happened
+    }
+    rows_ptr next{PQgetResult(conn)};
+    if (next == nullptr)
+      return last;
+    last = std::move(next);
+    auto status = PQresultStatus(last.get());
+    if (status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH
+        || PQstatus(conn) != CONNECTION_OK)
+      return last;
+  }
+}
+
+// What a command before may have left.
+void clear_results(PGconn* conn) {
+  while (rows_ptr rest{PQgetResult(conn)})
+    if (PQresultStatus(rest.get()) == PGRES_COPY_OUT
+        || PQresultStatus(rest.get()) == PGRES_COPY_BOTH)
+      return; // refused by what comes next
+}
+
+result<rows_ptr> checked(PGconn* conn, rows_ptr rows, std::string_view what) {
+  if (is_stopped(conn))
+    return fail(ec::source_unavailable, std::string{what} + ": stopped");
   switch (PQresultStatus(rows.get())) {
     case PGRES_COMMAND_OK:
     case PGRES_TUPLES_OK:
@@ -79,9 +115,16 @@ result<rows_ptr> checked(PGconn* conn, PGresult* raw, std::string_view what) {
 
 } // namespace
 
+rows_ptr exec(PGconn* conn, const std::string& sql) {
+  clear_results(conn);
+  if (PQsendQuery(conn, sql.c_str()) == 0)
+    return nullptr;
+  return finish(conn);
+}
+
 result<rows_ptr>
 run(PGconn* conn, const std::string& sql, std::string_view what) {
-  return checked(conn, PQexec(conn, sql.c_str()), what);
+  return checked(conn, exec(conn, sql), what);
 }
 
 result<rows_ptr>
@@ -90,11 +133,11 @@ run(PGconn* conn, const std::string& sql,
   std::vector<const char*> values;
   for (const auto& x : params)
     values.push_back(x.c_str());
-  return checked(conn,
-                 PQexecParams(conn, sql.c_str(),
-                              static_cast<int>(values.size()), nullptr,
-                              values.data(), nullptr, nullptr, 0),
-                 what);
+  clear_results(conn);
+  auto sent
+    = PQsendQueryParams(conn, sql.c_str(), static_cast<int>(values.size()),
+                        nullptr, values.data(), nullptr, nullptr, 0);
+  return checked(conn, sent != 0 ? finish(conn) : nullptr, what);
 }
 
 std::string describe_peer(PGconn* conn) {

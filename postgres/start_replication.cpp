@@ -95,7 +95,7 @@ start_replication(const source_options& options,
   auto sql = "START_REPLICATION SLOT " + quote_name(options.slot) + " LOGICAL "
              + to_string(from) + " (proto_version '1', publication_names "
              + literal + ")";
-  rows_ptr rows{PQexec(conn->get(), sql.c_str())};
+  auto rows = exec(conn->get(), sql);
   if (PQresultStatus(rows.get()) != PGRES_COPY_BOTH)
     return tl::unexpected{
       start_failure(options.slot,

@@ -20,7 +20,10 @@ struct fixture : capture_fixture {
   bool is_refused(const std::string& why) {
     auto x = outcome();
     CAF_MESSAGE(x);
-    CAF_CHECK_EQUAL(source_log->count("connect"), 0u);
+    // Nothing is made, neither there nor in the target.
+    CAF_CHECK_EQUAL(source_log->count("prepare"), 0u);
+    CAF_CHECK_EQUAL(store_log->count("load"), 0u);
+    CAF_CHECK_EQUAL(store_log->count("save"), 0u);
     return x.starts_with("source_changed: ")
            && x.find(why) != std::string::npos;
   }
@@ -48,10 +51,11 @@ CAF_TEST(the first start labels all tables with the beginning of the slot) {
 }
 
 CAF_TEST(nothing is made for a source that will not do) {
-  source_log->failing["check"] = ec::source_unsuitable;
+  source_log->trouble = {ec::source_unsuitable, "wal_level"};
   start();
-  CAF_CHECK_EQUAL(*end, "source_unsuitable: check failed");
-  CAF_CHECK_EQUAL(store_log->log.size(), 0u);
+  CAF_CHECK_EQUAL(*end, "source_unsuitable: wal_level");
+  CAF_CHECK_EQUAL(store_log->log, std::vector<std::string>{"look"});
+  CAF_CHECK_EQUAL(source_log->count("prepare"), 0u);
 }
 
 CAF_TEST(tables are announced and remembered before the stream opens) {
@@ -130,6 +134,31 @@ CAF_TEST(another system identifier is refused) {
   source_log->start.identity.system_identifier = "7001";
   CAF_CHECK(is_refused("system identifier 7001, not 7000"));
   CAF_CHECK_EQUAL(saved_source().system_identifier, "7000");
+}
+
+CAF_TEST(another source gets no advice about what it lacks) {
+  was_here();
+  source_log->trouble = {ec::slot_lost, "drop the slot"};
+  source_log->start.identity.system_identifier = "7001";
+  CAF_CHECK(is_refused("system identifier 7001, not 7000"));
+}
+
+CAF_TEST(a standby is told that it is one though its log is behind) {
+  was_here(lsn{10'001});
+  source_log->start.identity.in_recovery = true;
+  source_log->trouble = {ec::source_unsuitable, "it is a standby"};
+  CAF_CHECK_EQUAL(outcome(), "source_unsuitable: it is a standby");
+}
+
+CAF_TEST(a server that takes over during the start is looked at again) {
+  was_here();
+  source_log->held = {"prepare"};
+  start();
+  auto other = std::make_shared<postgres::source_start>(source_log->start);
+  other->identity.timeline = 2;
+  answer(source, source_log->prepares, 0, source_start_ptr{other});
+  CAF_CHECK(end->starts_with("source_failed: another server took over"));
+  CAF_CHECK_EQUAL(store_log->count("save"), 0u);
 }
 
 CAF_TEST(another database is refused) {
@@ -226,7 +255,7 @@ CAF_TEST(each step that fails ends the start with its reason) {
     CAF_CHECK_EQUAL(outcome(), "source_failed: " + std::string{op} + " failed");
   }
   source_log->failing.clear();
-  for (auto op : {"load", "save"}) {
+  for (auto op : {"look", "load", "save"}) {
     store_log->failing = {{op, ec::target_refused}};
     CAF_CHECK_EQUAL(outcome(),
                     "target_refused: " + std::string{op} + " failed");

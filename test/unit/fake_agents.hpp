@@ -45,6 +45,9 @@ respond(Self* self, agent_script& script, const std::string& op,
 
 struct source_script : agent_script {
   postgres::source_start start;
+
+  /// What stands in the way of set-up.
+  failure trouble;
   reader_ptr reader;
   std::vector<table_description_ptr> tables;
   std::vector<uint64_t> running;
@@ -65,7 +68,7 @@ struct source_script : agent_script {
     std::vector<uint32_t> changes;
   };
 
-  inbox_ptr<int, atom::ack> checks = make_inbox<int, atom::ack>();
+  inbox_ptr<int, source_look_ptr> checks = make_inbox<int, source_look_ptr>();
   inbox_ptr<bool, source_start_ptr> prepares
     = make_inbox<bool, source_start_ptr>();
   inbox_ptr<source_start_ptr, reader_ptr> connects
@@ -110,8 +113,11 @@ fake_source_agent(fake_source::stateful_pointer<fake_state> self,
                   source_script_ptr x) {
   return {
     [=](atom::check) {
-      return respond(self, *x, "check", x->checks, 0,
-                     [] { return atom::ack_v; });
+      return respond(self, *x, "check", x->checks, 0, [&] {
+        return source_look_ptr{std::make_shared<postgres::source_look>(
+          postgres::source_look{x->start.identity, x->start.tables,
+                                x->trouble})};
+      });
     },
     [=](atom::prepare, bool known) {
       return respond(self, *x, "prepare", x->prepares, known, [&] {
@@ -192,6 +198,7 @@ struct target_script : agent_script {
     = make_inbox<clear_request_ptr, atom::ack>();
   inbox_ptr<dead_letters_ptr, atom::ack> letters
     = make_inbox<dead_letters_ptr, atom::ack>();
+  inbox_ptr<int, state_map_ptr> looks = make_inbox<int, state_map_ptr>();
   inbox_ptr<int, state_map_ptr> loads = make_inbox<int, state_map_ptr>();
   inbox_ptr<state_map_ptr, atom::ack> saves
     = make_inbox<state_map_ptr, atom::ack>();
@@ -225,6 +232,12 @@ fake_target_agent(fake_target::stateful_pointer<fake_state> self,
     },
     [=](const dead_letters_ptr& letters) {
       return respond(self, *x, "letters", x->letters, letters, ack);
+    },
+    [=](atom::read) {
+      return respond(self, *x, "look", x->looks, 0, [&] {
+        return state_map_ptr{
+          std::make_shared<target_script::map_type>(x->stored)};
+      });
     },
     [=](atom::load) {
       return respond(self, *x, "load", x->loads, 0, [&] {
