@@ -1,12 +1,14 @@
 # The front door: thin, each target is a script in tools/ or a command of cmake, ninja or ctest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: build test demo bench lint format install clean help
+.PHONY: build test sanitize fuzz demo bench lint format install clean help
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 DURATION ?=
 PARTS ?=
+TARGET ?=
+TESTS ?=
 
 help: ## This list
 	@echo "millrace: a live PostgreSQL database in ClickHouse"
@@ -24,6 +26,10 @@ test: ## All tests: unit and integration, with servers of their own
 	@tools/build all
 	@tools/run-tests
 
+sanitize: ## The tests with ASan and UBSan, in build-asan/; TESTS=regex for some
+	@tools/install-deps build olap test
+	@TESTS="$(TESTS)" tools/sanitize
+
 demo: ## A shop's database, live in ClickHouse; ends with Ctrl-C or after DURATION=n seconds
 	@tools/install-deps build olap demo
 	@tools/build millrace
@@ -33,6 +39,10 @@ bench: ## What is fast, slow and large, against references of the same run; PART
 	@tools/install-deps build olap demo
 	@tools/build millrace
 	@/usr/bin/python3 bench/bench.py $(PARTS)
+
+fuzz: ## libFuzzer over what reads foreign bytes; TARGET=name for one, SECONDS=n for each (60)
+	@tools/install-deps build olap fuzz
+	@TARGET="$(TARGET)" DURATION="$(or $(SECONDS),60)" tools/fuzz
 
 lint: ## clang-format (dry run) and clang-tidy
 	@tools/install-deps build lint
@@ -45,5 +55,5 @@ format: ## clang-format of all sources, in place
 install: ## What was built, to DESTDIR and PREFIX (default /usr/local)
 	@DESTDIR="$(DESTDIR)" PREFIX="$(PREFIX)" tools/install
 
-clean: ## Removes build/; downloads stay in ~/.cache/millrace
-	rm -rf build
+clean: ## Removes build/ and its like; downloads stay in ~/.cache/millrace
+	rm -rf build build-asan build-fuzz build-lint

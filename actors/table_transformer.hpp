@@ -25,8 +25,8 @@ struct transformer_targets {
   target_agent_actor reader;
 };
 
-/// What the server can hold; filled by the TARGET AGENT when it loads the state,
-/// which is before any row moves.
+/// What the server can hold; filled by the TARGET AGENT when it loads the
+/// state, which is before any row moves.
 using limits_ptr = std::shared_ptr<const transform::server_limits>;
 
 /// Turns source rows of one table (or one shard of it) into target rows. Parts

@@ -66,7 +66,8 @@ exit code   0 healthy: it follows, lags less than limits.ready-lag, and no table
             arguments
 )__";
 
-constexpr const char* olap_help = R"__(usage: millrace olap --data-dir DIR [OPTIONS]
+constexpr const char* olap_help
+  = R"__(usage: millrace olap --data-dir DIR [OPTIONS]
 
 Serves an embedded ClickHouse (libchdb) over ClickHouse's HTTP interface, for
 one machine and for tests, until SIGINT or SIGTERM. Prints one line when it is

@@ -9,7 +9,7 @@ namespace millrace::clickhouse {
 namespace {
 
 /// Raw bytes that are compressed in one go.
-constexpr size_t portion = 256 * 1024;
+constexpr size_t portion = 256 << 10;
 
 } // namespace
 

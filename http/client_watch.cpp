@@ -62,12 +62,14 @@ void client_watch::run() {
     if (n < 0 && errno != EINTR)
       return;
     for (int i = 0; i < n; ++i) {
-      if (events[i].data.u64 == 0)
+      // A copy: the struct is packed, and a map's key is taken by reference.
+      uint64_t id = events[i].data.u64;
+      if (id == 0)
         return;
       std::shared_ptr<entry> x;
       {
         std::lock_guard guard{mutex_};
-        auto found = entries_.find(events[i].data.u64);
+        auto found = entries_.find(id);
         if (found != entries_.end())
           x = found->second;
       }

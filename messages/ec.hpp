@@ -18,7 +18,8 @@ enum class ec : uint8_t {
   unhandled_exception,
   /// The source cannot be reached, or the connection broke. Retriable.
   source_unavailable,
-  /// The source answered an error that may pass (a lock, a shutdown). Retriable.
+  /// The source answered an error that may pass (a lock, a shutdown).
+  /// Retriable.
   source_failed,
   /// The source refuses us: password, privilege, TLS, database. Fatal.
   source_refused,

@@ -26,7 +26,8 @@ std::optional<lsn> parse_lsn(std::string_view text) {
   auto slash = text.find('/');
   uint32_t high = 0;
   uint32_t low = 0;
-  if (slash == std::string_view::npos || !parse_half(text.substr(0, slash), high)
+  if (slash == std::string_view::npos
+      || !parse_half(text.substr(0, slash), high)
       || !parse_half(text.substr(slash + 1), low))
     return std::nullopt;
   return lsn{uint64_t{high} << 32 | low};

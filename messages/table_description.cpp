@@ -11,9 +11,9 @@ namespace millrace {
 namespace {
 
 constexpr const char* kind_names[]
-  = {"boolean", "int2",      "int4",        "int8", "uint4", "uint8",
-     "float4",  "float8",    "numeric",     "date", "timestamp",
-     "timestamptz", "uuid",  "bytea",       "enumeration", "json", "text"};
+  = {"boolean", "int2",   "int4",        "int8", "uint4",     "uint8",
+     "float4",  "float8", "numeric",     "date", "timestamp", "timestamptz",
+     "uuid",    "bytea",  "enumeration", "json", "text"};
 
 constexpr const char* identity_names[] = {"key", "full_row", "append_only"};
 

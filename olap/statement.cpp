@@ -68,7 +68,7 @@ statement parse_insert(lexer in, bool whole) {
     x.kind = statement_kind::other;
     return x;
   };
-  auto before = in.offset();
+  size_t before = 0;
   auto t = in.next();
   if (t.is("INTO"))
     t = in.next();

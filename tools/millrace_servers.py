@@ -40,6 +40,11 @@ class Failure(Exception):
     """A server that did not do what it was asked for; the text says which and why."""
 
 
+def olap_binary():
+    """The program for `millrace olap`: $MILLRACE_OLAP_BINARY, or the one under test."""
+    return os.environ.get("MILLRACE_OLAP_BINARY") or millrace_binary()
+
+
 def millrace_binary():
     """The program under test: $MILLRACE_BINARY, or build/millrace."""
     path = os.environ.get("MILLRACE_BINARY") or os.path.join(PROJECT, "build", "millrace")
@@ -430,7 +435,7 @@ class Olap(Server, ClickHouse):
         self.arguments = list(arguments)
 
     def start(self, seconds=60):
-        self.spawn([millrace_binary(), "olap", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}", *self.arguments])
+        self.spawn([olap_binary(), "olap", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}", *self.arguments])
         wait_until(self.ping, f"{self.name} on port {self.port} answers", seconds, alive=self)
         return self
 

@@ -87,7 +87,7 @@ private:
     char* at = values_.reserve(most * Codec::element_overhead + n);
     bool any_saturated = false;
     auto each = [&](const char* element, size_t size) {
-      *null_at++ = element == nullptr;
+      *null_at++ = static_cast<char>(element == nullptr);
       if (element == nullptr) {
         at = codec_.write_default(at);
         return value_status::ok;
@@ -119,7 +119,7 @@ private:
     char* at = values_.reserve(count * Codec::element_overhead + patch.size());
     for (; count > 0 && p != end; --count) {
       bool is_null = *p++ != 0;
-      *null_at++ = is_null;
+      *null_at++ = static_cast<char>(is_null);
       if (is_null) {
         at = codec_.write_default(at);
         continue;

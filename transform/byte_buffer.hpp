@@ -62,7 +62,7 @@ private:
     auto* grown = static_cast<char*>(std::realloc(data_.get(), capacity));
     if (grown == nullptr)
       throw std::bad_alloc{};
-    data_.release();
+    (void)data_.release();
     data_.reset(grown);
     capacity_ = capacity;
   }

@@ -170,7 +170,7 @@ struct row_encoder::impl {
       const auto& transaction = batch.transactions[x.transaction];
       version_at = store(version_at, x.minor);
       version_at = store(version_at, transaction.commit.value);
-      *deleted_at++ = row.tombstone;
+      *deleted_at++ = static_cast<char>(row.tombstone);
       time_at = store(time_at, transaction.committed_at);
       result.tombstones += row.tombstone;
       if (x.op != operation::read

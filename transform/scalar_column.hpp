@@ -60,7 +60,7 @@ public:
           bad.push_back({row.change, value_status::null_value});
       }
       if constexpr (Nullable)
-        *null_at++ = is_null;
+        *null_at++ = static_cast<char>(is_null);
     }
     values_.finish(at);
     if constexpr (Nullable)

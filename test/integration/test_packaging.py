@@ -104,7 +104,9 @@ def test_install_puts_everything_under_destdir(destination):
     found = {str(path.relative_to(destination)) for path in destination.rglob("*") if path.is_file()}
     assert found >= {"usr/bin/millrace", "usr/lib/millrace/libchdb.so", "usr/share/millrace/millrace.conf",
                      "usr/lib/systemd/system/millrace.service", "usr/lib/systemd/system/millrace-olap.service",
-                     "etc/millrace/millrace.conf"}
+                     "etc/millrace/millrace.conf", "usr/share/doc/millrace/README.md"}
+    documents = {str(path.relative_to(PROJECT)) for path in pathlib.Path(PROJECT, "docs").rglob("*.md")}
+    assert documents and {f"usr/share/doc/millrace/{path}" for path in documents} <= found
     unit = (destination / "usr/lib/systemd/system/millrace.service").read_text()
     assert "ExecStart=/usr/bin/millrace run --config-file /etc/millrace/millrace.conf" in unit and "@" not in unit.replace("@system", "")
     program = destination / "usr/bin/millrace"

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace millrace::test {
@@ -85,7 +87,35 @@ private:
       auto low = load<uint64_t>();
       return std::to_string(load<uint64_t>()) + ":" + std::to_string(low);
     }
+    return hex(bytes(fixed_size(type)));
+  }
+
+  /// Of a type that nobody needs in a readable form.
+  static size_t fixed_size(std::string_view type) {
+    constexpr std::pair<std::string_view, size_t> sizes[]
+      = {{"Int8", 1},     {"Int128", 16},   {"Int256", 32}, {"UInt16", 2},
+         {"UInt64", 8},   {"UInt256", 32},  {"Float32", 4}, {"Date", 2},
+         {"DateTime", 4}, {"DateTime(", 4}, {"UUID", 16}};
+    for (auto [name, size] : sizes)
+      if (type == name || (name.back() == '(' && type.starts_with(name)))
+        return size;
+    auto open = type.find('(');
+    size_t n = open == type.npos
+                 ? 0
+                 : std::strtoul(type.data() + open + 1, nullptr, 10);
+    if (type.starts_with("FixedString("))
+      return n;
+    if (type.starts_with("Decimal("))
+      return n <= 9 ? 4 : n <= 18 ? 8 : n <= 38 ? 16 : 32;
     throw std::runtime_error("unknown type " + std::string{type});
+  }
+
+  static std::string hex(std::string_view bytes) {
+    std::string result;
+    for (char c : bytes)
+      for (auto shift : {4, 0})
+        result += "0123456789abcdef"[static_cast<uint8_t>(c) >> shift & 15];
+    return result;
   }
 
   std::vector<std::string> column(std::string_view type, uint64_t n) {
