@@ -45,9 +45,6 @@ result<chdb_api> load_chdb(const std::string& path) {
   need("chdb_close_conn", x.close_conn);
   need("chdb_shutdown", x.shutdown);
   need("chdb_query_with_params_n", x.query_with_params);
-  need("chdb_stream_query_with_params_n", x.stream_query_with_params);
-  need("chdb_stream_fetch_result", x.stream_fetch);
-  need("chdb_stream_cancel_query", x.stream_cancel);
   need("chdb_stream_insert_with_params_n", x.insert_with_params);
   need("chdb_stream_append", x.insert_append);
   need("chdb_stream_done", x.insert_done);

@@ -40,12 +40,6 @@ struct chdb_api {
   chdb_result* (*query_with_params)(connection, const char*, size_t,
                                     const char*, size_t, text_list, size_list,
                                     text_list, size_list, size_t);
-  chdb_result* (*stream_query_with_params)(connection, const char*, size_t,
-                                           const char*, size_t, text_list,
-                                           size_list, text_list, size_list,
-                                           size_t);
-  chdb_result* (*stream_fetch)(connection, chdb_result*);
-  void (*stream_cancel)(connection, chdb_result*);
 
   insert_stream (*insert_with_params)(connection, const char*, size_t,
                                       const char*, size_t, text_list, size_list,

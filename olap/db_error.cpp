@@ -22,6 +22,10 @@ db_error make_error(int code, std::string_view name, std::string_view text) {
   return {code, std::move(result)};
 }
 
+db_error query_cancelled() {
+  return make_error(394, "QUERY_WAS_CANCELLED", "Query was cancelled");
+}
+
 db_error parse_error(std::string_view text) {
   constexpr std::string_view prefix = "Code: ";
   while (!text.empty() && (text.back() == '\n' || text.back() == ' '))

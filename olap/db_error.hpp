@@ -21,6 +21,9 @@ struct db_error {
 /// Makes an error of our own: `name` is ClickHouse's name of the code.
 db_error make_error(int code, std::string_view name, std::string_view text);
 
+/// Code 394.
+db_error query_cancelled();
+
 /// Takes the code out of the engine's text; a text without one becomes
 /// `Code: 1002. DB::Exception: ... (UNKNOWN_EXCEPTION)`.
 db_error parse_error(std::string_view text);

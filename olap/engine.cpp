@@ -119,32 +119,6 @@ bool engine_connection::is_read_only(std::string_view sql) {
          && x.query_class == 0;
 }
 
-result_stream::result_stream(engine_connection& c, std::string_view sql,
-                             std::string_view format,
-                             const query_parameters& xs)
-  : connection_(c), stream_(*c.api_, call(c.api_->stream_query_with_params,
-                                          c.handle(), sql, format, xs)) {
-  // nop
-}
-
-result_stream::~result_stream() {
-  if (!done_ && stream_.get() != nullptr)
-    connection_.api_->stream_cancel(connection_.handle(), stream_.get());
-}
-
-answer result_stream::fetch() {
-  if (done_)
-    return {};
-  if (stream_.error()) {
-    done_ = true;
-    return std::move(stream_);
-  }
-  auto& api = *connection_.api_;
-  answer x{api, api.stream_fetch(connection_.handle(), stream_.get())};
-  done_ = x.bytes().empty();
-  return x;
-}
-
 insert_stream::insert_stream(engine_connection& c, std::string_view sql,
                              std::string_view format,
                              const query_parameters& xs)

@@ -74,7 +74,6 @@ public:
   bool is_read_only(std::string_view sql);
 
 private:
-  friend class result_stream;
   friend class insert_stream;
 
   chdb_api::connection handle() const {
@@ -83,26 +82,6 @@ private:
 
   const chdb_api* api_ = nullptr;
   chdb_api::connection* data_ = nullptr;
-};
-
-/// The result of a SELECT, block by block. The connection must outlive it.
-class result_stream {
-public:
-  result_stream(engine_connection& c, std::string_view sql,
-                std::string_view format, const query_parameters& xs);
-  result_stream(const result_stream&) = delete;
-
-  /// Cancels what was not read.
-  ~result_stream();
-
-  /// Next piece; no bytes at the end. Errors of the statement itself come with
-  /// the first piece.
-  answer fetch();
-
-private:
-  engine_connection& connection_;
-  answer stream_;
-  bool done_ = false;
 };
 
 /// An INSERT that takes its data in pieces. The connection must outlive it.

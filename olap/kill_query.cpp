@@ -1,4 +1,6 @@
 // KILL QUERY for the query ids that clients know.
+#include "olap/kill_statement.hpp"
+#include "olap/lexer.hpp"
 #include "olap/query_run.hpp"
 
 #include <algorithm>
@@ -54,7 +56,7 @@ db_error query_run::kill(const statement& st) {
   auto sync = parsed.how == kill_statement::mode::sync;
   auto condition = replace_query_id(parsed.condition, client_id);
   auto own = quote(request_.query_id);
-  auto listed = connection_->query(
+  auto listed = connection_.handle().query(
     "SELECT " + std::string{client_id} + " FROM system.processes WHERE ("
       + condition + ") AND " + std::string{client_id} + " != " + own
       + " FORMAT TSVRaw",
@@ -76,7 +78,7 @@ db_error query_run::kill(const statement& st) {
   if (rows.empty())
     return {};
   auto status = test ? "unknown_status" : ended ? "finished" : "waiting";
-  auto x = connection_->query(
+  auto x = connection_.handle().query(
     "SELECT '" + std::string{status} + "' AS kill_status, arrayJoin([" + rows
       + "]) AS query_id, " + quote(user_) + " AS user",
     format_);

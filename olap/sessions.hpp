@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -21,8 +23,7 @@ struct session {
 
   /// Settings that the client changed with SET: what a request sets for itself
   /// must be put back to these.
-  bool has_own_settings = false;
-  bool has_own_block_size = false;
+  std::set<std::string, std::less<>> own_settings;
 };
 
 /// Keeps sessions by user and session_id, one request at a time in each, and

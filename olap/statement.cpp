@@ -1,19 +1,10 @@
 #include "olap/statement.hpp"
 
-#include <algorithm>
+#include "olap/lexer.hpp"
 
 namespace millrace::olap {
 
 namespace {
-
-bool is_word(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z')
-         || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' || c < 0;
-}
-
-char upper(char c) {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
 
 db_error syntax_error(std::string_view text) {
   return make_error(62, "SYNTAX_ERROR", "Syntax error: " + std::string{text});
@@ -37,10 +28,6 @@ bool skip_brackets(lexer& in) {
       --depth;
   }
   return true;
-}
-
-bool is_over(const token& t) {
-  return t.type == token::kind::end || t.type == token::kind::unfinished;
 }
 
 /// Where the data of `... FORMAT x` begin: behind blanks and one line end.
@@ -148,89 +135,46 @@ bool is_client_command(const token& t) {
   return t.is("EXIT") || t.is("QUIT") || t.is("LOGOUT") || t.is("Q");
 }
 
+/// Follows the tokens of a statement outside of brackets, to find its last
+/// clause `FORMAT name`, which only SETTINGS may follow.
+class format_finder {
+public:
+  void next(const token& t, size_t begin) {
+    auto is_name = t.type == token::kind::word || t.type == token::kind::name;
+    if (may_begin_ && is_name) {
+      begin_ = last_begin_;
+      name_ = t.text;
+    } else if (ends_ && !t.is_mark(';') && !t.is("SETTINGS")) {
+      begin_ = std::string_view::npos; // the name of a column or table
+    }
+    ends_ = may_begin_ && is_name;
+    may_begin_ = !ends_ && !after_table_ && t.is("FORMAT");
+    after_table_
+      = t.is("FROM") || t.is("JOIN") || t.is_mark('.') || t.is_mark(',');
+    last_begin_ = begin;
+  }
+
+  bool found() const {
+    return begin_ != std::string_view::npos;
+  }
+  size_t begin() const {
+    return begin_;
+  }
+  std::string_view name() const {
+    auto quoted = name_.starts_with('`') || name_.starts_with('"');
+    return quoted ? name_.substr(1, name_.size() - 2) : name_;
+  }
+
+private:
+  size_t begin_ = std::string_view::npos;
+  std::string_view name_;
+  size_t last_begin_ = 0;
+  bool may_begin_ = false;
+  bool ends_ = false;
+  bool after_table_ = false;
+};
+
 } // namespace
-
-bool token::is(std::string_view word) const {
-  return type == kind::word && text.size() == word.size()
-         && std::equal(text.begin(), text.end(), word.begin(),
-                       [](char a, char b) { return upper(a) == b; });
-}
-
-token lexer::make(token::kind type, size_t size) {
-  token t{type, text_.substr(pos_, size)};
-  pos_ += t.text.size();
-  return t;
-}
-
-bool lexer::skip_blanks() {
-  while (pos_ < text_.size()) {
-    auto c = text_[pos_];
-    auto rest = text_.substr(pos_);
-    if (c == ' ' || (c >= '\t' && c <= '\r')) {
-      ++pos_;
-    } else if (rest.starts_with("--") || rest.starts_with("#!")
-               || rest.starts_with("# ")) {
-      auto end = rest.find('\n');
-      if (end == rest.npos) {
-        pos_ = text_.size();
-        return true;
-      }
-      pos_ += end + 1;
-    } else if (rest.starts_with("/*")) {
-      auto end = rest.find("*/", 2);
-      if (end == rest.npos)
-        return false;
-      pos_ += end + 2;
-    } else {
-      break;
-    }
-  }
-  return true;
-}
-
-token lexer::quoted(char mark, token::kind type) {
-  for (auto i = pos_ + 1; i < text_.size(); ++i) {
-    if (text_[i] == '\\') {
-      ++i;
-    } else if (text_[i] == mark) {
-      if (i + 1 < text_.size() && text_[i + 1] == mark)
-        ++i;
-      else
-        return make(type, i + 1 - pos_);
-    }
-  }
-  return make(token::kind::unfinished, text_.size() - pos_);
-}
-
-token lexer::next() {
-  if (!skip_blanks())
-    return {token::kind::unfinished, text_.substr(pos_)};
-  if (pos_ == text_.size())
-    return {token::kind::end, {}};
-  auto c = text_[pos_];
-  if (c == '\'')
-    return quoted('\'', token::kind::text);
-  if (c == '"' || c == '`')
-    return quoted(c, token::kind::name);
-  if (c == '$') {
-    auto tag_end = text_.find_first_not_of(
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_",
-      pos_ + 1);
-    if (tag_end != text_.npos && text_[tag_end] == '$') {
-      auto tag = text_.substr(pos_, tag_end + 1 - pos_);
-      auto end = text_.find(tag, tag_end + 1);
-      if (end == text_.npos)
-        return make(token::kind::unfinished, text_.size() - pos_);
-      return make(token::kind::text, end + tag.size() - pos_);
-    }
-  }
-  if (!is_word(c))
-    return make(token::kind::punctuation, 1);
-  auto end = pos_;
-  while (end < text_.size() && is_word(text_[end]))
-    ++end;
-  return make(token::kind::word, end - pos_);
-}
 
 statement parse_statement(std::string_view text, bool whole) {
   lexer in{text};
@@ -275,8 +219,9 @@ statement parse_statement(std::string_view text, bool whole) {
     x.kind = statement_kind::set;
   else if (first.is("KILL") && second.is("QUERY"))
     x.kind = statement_kind::kill_query;
-  // The rest: what must not be in it, and the last FORMAT outside of brackets.
+  // The rest: what must not be in it, and its FORMAT clause.
   size_t depth = 0;
+  format_finder format;
   token last = first;
   for (auto t = second; !is_over(t); before = in.offset(), t = in.next()) {
     if (t.is_mark('(') || t.is_mark('[') || t.is_mark('{'))
@@ -289,8 +234,8 @@ statement parse_statement(std::string_view text, bool whole) {
     else if (last.is("FROM") && t.is("INFILE"))
       return refuse(make_error(344, "SUPPORT_IS_DISABLED",
                                "FROM INFILE is not allowed over HTTP"));
-    else if (last.is("FORMAT") && depth == 0 && t.type == token::kind::word)
-      x.format = t.text;
+    if (depth == 0)
+      format.next(t, in.offset() - t.text.size());
     if (t.is_mark(';')) {
       x.sql = text.substr(0, before);
       if (!is_over(in.next()))
@@ -301,71 +246,11 @@ statement parse_statement(std::string_view text, bool whole) {
       x.kind = statement_kind::other; // WITH ... INSERT
     last = t;
   }
-  return x;
-}
-
-std::string
-replace_query_id(std::string_view sql, std::string_view replacement) {
-  std::string result;
-  lexer in{sql};
-  size_t copied = 0;
-  for (auto t = in.next(); !is_over(t); t = in.next()) {
-    auto bare = t.text;
-    if (t.type == token::kind::name)
-      bare = bare.substr(1, bare.size() - 2);
-    auto is_name = t.type == token::kind::word || t.type == token::kind::name;
-    if (!is_name || bare != "query_id")
-      continue;
-    auto begin = in.offset() - t.text.size();
-    result.append(sql.substr(copied, begin - copied)).append(replacement);
-    copied = in.offset();
+  x.output_offset = x.sql.size();
+  if (format.found()) {
+    x.format = format.name();
+    x.output_offset = format.begin();
   }
-  result.append(sql.substr(copied));
-  return result;
-}
-
-kill_statement parse_kill(std::string_view sql) {
-  kill_statement x;
-  lexer in{sql};
-  in.next(); // KILL
-  in.next(); // QUERY
-  auto t = in.next();
-  if (t.is("ON")) {
-    x.error = make_error(48, "NOT_IMPLEMENTED",
-                         "KILL QUERY ON CLUSTER is not supported");
-    return x;
-  }
-  if (!t.is("WHERE")) {
-    x.error = syntax_error("expected WHERE after KILL QUERY");
-    return x;
-  }
-  auto begin = in.offset();
-  auto end = sql.size();
-  size_t depth = 0;
-  for (auto before = begin;; before = in.offset()) {
-    t = in.next();
-    if (is_over(t))
-      break;
-    if (t.is_mark('(') || t.is_mark('['))
-      ++depth;
-    else if (t.is_mark(')') || t.is_mark(']'))
-      depth -= depth > 0 ? 1 : 0;
-    if (depth > 0)
-      continue;
-    auto ends = true;
-    if (t.is("SYNC"))
-      x.how = kill_statement::mode::sync;
-    else if (t.is("TEST"))
-      x.how = kill_statement::mode::test;
-    else
-      ends
-        = t.is("ASYNC") || t.is("FORMAT") || t.is("SETTINGS") || t.is_mark(';');
-    if (ends) {
-      end = before;
-      break;
-    }
-  }
-  x.condition = sql.substr(begin, end - begin);
   return x;
 }
 

@@ -14,6 +14,30 @@ def test_json_is_one_document(target, output):
     assert answer["rows"] == len(answer["data"]) == ROWS
 
 
+def test_totals_and_statistics_are_those_of_the_whole(target):
+    sql = f"SELECT number % 50000 AS k, sum(number) AS s FROM numbers({ROWS}) GROUP BY k WITH TOTALS ORDER BY k LIMIT 30000 FORMAT JSON"
+    answer = json.loads(target.query(sql))
+    assert answer["rows"] == len(answer["data"]) == 30_000 and answer["rows_before_limit_at_least"] == 50_000
+    assert int(answer["totals"]["s"]) == ROWS * (ROWS - 1) // 2
+    assert answer["statistics"]["rows_read"] == ROWS
+
+
+def test_a_column_or_table_may_be_called_format(target):
+    target.query("CREATE OR REPLACE TABLE default.format (format UInt8) ENGINE = ReplacingMergeTree ORDER BY format")
+    target.query("INSERT INTO default.format VALUES (7)")
+    for sql in ("SELECT format FROM default.format", "SELECT f.format FROM default.format f", "SELECT * FROM default.format final"):
+        assert target.query(sql) == "7\n"
+    assert target.query("SELECT format FROM default.format FORMAT CSVWithNames") == '"format"\n7\n'
+    assert target.query("SELECT 1 AS a FORMAT CSV SETTINGS max_threads = 1") == "1\n"
+
+
+def test_a_syntax_error_shows_the_text_of_the_client(target):
+    for sql in ("SELECT 1 FRM t", "SELECT 'abc", "SELECT 1 FORMAT", "SELECT (1"):
+        with pytest.raises(Exception, match="Code: 62") as caught:
+            target.query(sql)
+        assert "OUTFILE '/" not in str(caught.value)
+
+
 def test_xml_is_one_document(target):
     assert len(xml.etree.ElementTree.fromstring(target.query(f"SELECT number FROM numbers({ROWS}) FORMAT XML")).find("data")) == ROWS
 

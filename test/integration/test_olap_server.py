@@ -128,12 +128,17 @@ def test_other_addresses_with_a_users_file(stage, tmp_path):
     "SELECT number, repeat('x', 1000) FROM numbers(10000000)",
     "SELECT * FROM wide",
     "SELECT * FROM wide FORMAT Native",
-    "SELECT * FROM wide FORMAT JSONEachRow",
+    "SELECT * FROM wide FORMAT JSON",
+    # Wide by a function: the engine does not know it beforehand.
+    "SELECT number, repeat('x', 50000) FROM numbers(1000000)",
+    "SELECT number, repeat('x', 50000) FROM numbers(1000000) FORMAT XML",
+    "SELECT id, repeat(s, 3) FROM wide FORMAT CSVWithNames",
 ])
 def test_a_slow_reader_of_wide_rows_does_not_make_it_grow(stage, sql):
     olap = stage.olap(name="wide")
     request(olap, "CREATE TABLE IF NOT EXISTS wide (id UInt64, s String) ENGINE = MergeTree ORDER BY id")
-    request(olap, "INSERT INTO wide SELECT number, repeat(toString(number % 97), 700) FROM numbers(150000)")
+    if request(olap, "SELECT count() FROM wide").text == "0\n":  # no more parts: merges take memory
+        request(olap, "INSERT INTO wide SELECT number, repeat(toString(number % 97), 700) FROM numbers(150000)")
     olap.restart()
     request(olap, "SELECT count() FROM wide")
     idle = resident_mb(olap)

@@ -1,5 +1,6 @@
 #define CAF_SUITE olap_statement
 
+#include "olap/kill_statement.hpp"
 #include "olap/statement.hpp"
 
 #include <caf/test/dsl.hpp>
@@ -174,4 +175,23 @@ CAF_TEST(a kill statement is taken apart) {
   CAF_CHECK(parse_kill("KILL QUERY WHERE 1").how == mode::async);
   CAF_CHECK(parse_kill("KILL QUERY").error.code == 62);
   CAF_CHECK(parse_kill("KILL QUERY ON CLUSTER c WHERE 1").error.code == 48);
+}
+
+CAF_TEST(a FORMAT clause is told from names) {
+  auto format = [](std::string_view sql) {
+    auto x = parse_statement(sql, true);
+    return std::string{x.format} + "|"
+           + std::string{x.sql.substr(x.output_offset)};
+  };
+  CAF_CHECK_EQUAL(format("SELECT 1 FORMAT JSON"), "JSON|FORMAT JSON");
+  CAF_CHECK_EQUAL(format("SELECT 1 format \"XML\" settings a = 1;"),
+                  "XML|format \"XML\" settings a = 1");
+  CAF_CHECK_EQUAL(format("(SELECT a FROM format) FORMAT CSV"),
+                  "CSV|FORMAT CSV");
+  CAF_CHECK_EQUAL(format("SELECT format FROM t"), "|");
+  CAF_CHECK_EQUAL(format("SELECT format AS x, format y FROM t"), "|");
+  CAF_CHECK_EQUAL(format("SELECT * FROM format final"), "|");
+  CAF_CHECK_EQUAL(format("SELECT * FROM db.format f"), "|");
+  CAF_CHECK_EQUAL(format("SELECT format('{}', 1) WHERE format = 1"), "|");
+  CAF_CHECK_EQUAL(format("SELECT 'FORMAT CSV'"), "|");
 }
