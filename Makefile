@@ -8,6 +8,7 @@ DESTDIR ?=
 DURATION ?=
 PARTS ?=
 TARGET ?=
+LINT ?=
 TESTS ?=
 
 help: ## This list
@@ -44,9 +45,9 @@ fuzz: ## libFuzzer over what reads foreign bytes; TARGET=name for one, SECONDS=n
 	@tools/install-deps build olap fuzz
 	@TARGET="$(TARGET)" DURATION="$(or $(SECONDS),60)" tools/fuzz
 
-lint: ## clang-format (dry run) and clang-tidy
+lint: ## clang-format (dry run) and clang-tidy; LINT="http olap/users.cpp" for some
 	@tools/install-deps build lint
-	@tools/lint
+	@LINT="$(LINT)" tools/lint
 
 format: ## clang-format of all sources, in place
 	@tools/install-deps lint

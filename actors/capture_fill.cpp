@@ -29,6 +29,7 @@ split_by_table(const change_batch& batch, const std::vector<uint32_t>& xs) {
   for (auto i : xs)
     tables[batch.changes[i].table].push_back(i);
   std::vector<std::vector<uint32_t>> result;
+  result.reserve(tables.size());
   for (auto& [_, changes] : tables)
     result.push_back(std::move(changes));
   return result;

@@ -164,6 +164,7 @@ std::vector<std::string> key_arrays(const lookup& look) {
     for (size_t i = 0; i < key.size(); ++i)
       columns[i][place] = key[i];
   std::vector<std::string> result;
+  result.reserve(columns.size());
   for (const auto& column : columns)
     result.push_back(text_array(column));
   return result;

@@ -186,7 +186,8 @@ pgoutput_decoder::verdict pgoutput_decoder::row_change(cursor& in, char type) {
 pgoutput_decoder::verdict pgoutput_decoder::truncate(cursor& in) {
   auto n = in.u32();
   in.u8(); // cascade, restart identity: the tables are all named
-  if (!in.has(size_t{n} * 4) || static_cast<size_t>(in.end - in.pos) != n * 4)
+  auto size = size_t{n} * 4;
+  if (!in.has(size) || static_cast<size_t>(in.end - in.pos) != size)
     return malformed("Truncate of wrong length");
   if (!open_)
     return malformed("Truncate outside of a transaction");

@@ -81,7 +81,9 @@ result<std::vector<uint64_t>> listed(result<rows_ptr> rows) {
   if (!rows)
     return tl::unexpected{std::move(rows.error())};
   std::vector<uint64_t> result;
-  for (int i = 0; i < PQntuples(rows->get()); ++i)
+  auto n = PQntuples(rows->get());
+  result.reserve(static_cast<size_t>(n));
+  for (int i = 0; i < n; ++i)
     result.push_back(static_cast<uint64_t>(integer(rows->get(), i, 0)));
   return result;
 }

@@ -131,6 +131,7 @@ result<rows_ptr>
 run(PGconn* conn, const std::string& sql,
     const std::vector<std::string>& params, std::string_view what) {
   std::vector<const char*> values;
+  values.reserve(params.size());
   for (const auto& x : params)
     values.push_back(x.c_str());
   clear_results(conn);
