@@ -13,17 +13,18 @@ void hand_out(pool_ptr self) {
   while (!st.idle.empty() && !st.waiting.empty()) {
     auto worker = std::move(st.idle.back());
     st.idle.pop_back();
-    auto [job, promise] = std::move(st.waiting.front());
+    auto [job, answer] = std::move(st.waiting.front());
     st.waiting.pop_front();
-    // No deadline: the target may be away for hours.
+    // No deadline: the target may be away for hours. (clang 14 captures no
+    // structured binding by its name.)
     self->request(worker, caf::infinite, std::move(job))
       .then(
-        [self, worker, promise](atom::ack) mutable {
+        [self, worker, promise = answer](atom::ack) mutable {
           promise.deliver(atom::ack_v);
           self->state.idle.push_back(worker);
           hand_out(self);
         },
-        [self, worker, promise](caf::error& err) mutable {
+        [self, worker, promise = answer](caf::error& err) mutable {
           promise.deliver(std::move(err));
           self->state.idle.push_back(worker);
           hand_out(self);
