@@ -5,7 +5,7 @@
 #include "olap/service.hpp"
 #include "test/fuzz/target.hpp"
 
-#include <fcntl.h>
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <unistd.h>
@@ -34,6 +34,7 @@ enum choice : uint8_t {
 
 olap::engine& engine() {
   static auto instance = [] {
+    std::signal(SIGPIPE, SIG_IGN); // as main does
     auto x = olap::engine::open(FAKE_CHDB, "/nowhere", {});
     demand(x.has_value(), "the library can be loaded");
     return std::move(*x);
