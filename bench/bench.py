@@ -1,20 +1,23 @@
 #!/usr/bin/python3
 """Measures millrace against references of the same run, on this machine, with servers of its own.
 
-    bench/bench.py [PART ...]       parts: catchup mixed snapshot latency large outage idle olap (default: all)
+    bench/bench.py [PART ...]       parts: catchup mixed snapshot latency large outage idle olap_insert olap_stream (default: all)
 
 ROWS=n changes the million, IDLE=seconds the ten minutes, REPEAT=n the tries of which the best counts (for
 both sides alike). Prints a table and writes build/bench.json: a list of objects with name, value, unit,
 reference, ratio, wanted, ok."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(PROJECT, "tools"))
@@ -351,6 +354,108 @@ def idle():
         report_limit(f"growth of the idle node over {IDLE:g} s", (node.rss_bytes() - memory) / 1e6, "MB", 1)
 
 
+# -- millrace olap --------------------------------------------------------------------------------------
+
+INSERT_TABLE = """CREATE TABLE {} (id Int64, n Int32, s String, p Decimal(12, 2), ts DateTime64(6), _version UInt128, _deleted UInt8)
+    ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY id"""
+INSERT_ROWS = """SELECT toInt64(number) AS id, toInt32(number % 1000) AS n, 'some text of row ' || toString(number) AS s,
+    toDecimal64(number * 1.25, 2) AS p, now64(6) + number AS ts, toUInt128(number) AS _version, toUInt8(0) AS _deleted
+    FROM numbers(65536) SETTINGS max_block_size = 65536 FORMAT Native"""
+INSERT_SETTINGS = {"async_insert": "0", "insert_deduplicate": "0"}
+
+
+def pieces_of(body, size=1 << 18):
+    for at in range(0, len(body), size):
+        yield body[at:at + size]
+
+
+def insert_over_http(olap, table, body, times, chunked, blocks):
+    """CPU seconds of the server for one insert."""
+    parameters = urllib.parse.urlencode({"query": f"INSERT INTO {table} FORMAT Native", **INSERT_SETTINGS, **({"decompress": 1} if blocks else {})})
+    connection = http.client.HTTPConnection(olap.host, olap.port, timeout=60)
+
+    def insert_once():
+        connection.request("POST", "/?" + parameters, body=pieces_of(body) if chunked else body, encode_chunked=chunked,
+                           headers={"Transfer-Encoding": "chunked"} if chunked else {})
+        answer = connection.getresponse()
+        said = answer.read()
+        assert answer.status == 200, said
+
+    for _ in range(5):
+        insert_once()
+    before = olap.cpu_seconds()
+    for _ in range(times):
+        insert_once()
+    taken = (olap.cpu_seconds() - before) / times
+    connection.close()
+    return taken
+
+
+def olap_insert():
+    """CPU, user and system, of a whole process for an insert of 65,536 rows: `millrace olap` over HTTP, against the engine alone
+    (engine_insert.py) with the same bytes from memory, or for compressed ones from a file in the page cache that it decompresses
+    itself. Alternating; the medians of the rounds. Merges are stopped."""
+    times, rounds = 40, 2 * REPEAT + 1
+    ways = {"Content-Length": (False, False), "chunked": (True, False), "lz4, Content-Length": (False, True), "lz4, chunked": (True, True)}
+    with Stage() as stage:
+        olap = stage.olap()
+        bodies = {False: b"".join(olap.stream(INSERT_ROWS)), True: b"".join(olap.stream(INSERT_ROWS, {"compress": 1}))}
+        files = {False: os.path.join(stage.folder, "body"), True: os.path.join(stage.folder, "body.lz4")}
+        with open(files[False], "wb") as file:
+            file.write(bodies[False])
+        with open(files[True], "wb") as file:
+            connection = http.client.HTTPConnection(olap.host, olap.port)
+            connection.request("POST", "/", body=INSERT_ROWS, headers={"Accept-Encoding": "lz4"})
+            file.write(connection.getresponse().read())
+            connection.close()
+        with open(f"/proc/{olap.pid}/maps") as maps:
+            library = next(line.split(None, 5)[5].strip() for line in maps if line.rstrip().endswith("libchdb.so"))
+        references, ours = {False: [], True: []}, {way: [] for way in ways}
+        olap.query(INSERT_TABLE.format("t"))
+        olap.query("SYSTEM STOP MERGES")
+        settings = ", ".join(f"{key} = {value}" for key, value in INSERT_SETTINGS.items())
+        for number in range(rounds):
+            for packed, path in files.items():
+                done = subprocess.run([sys.executable, os.path.join(PROJECT, "bench", "engine_insert.py"), library,
+                                       os.path.join(stage.folder, f"engine{number}{packed}"), path, str(times), INSERT_TABLE.format("t"), "INSERT INTO t",
+                                       settings], check=True, stdout=subprocess.PIPE)
+                references[packed].append(float(done.stdout))
+            for way, (chunked, packed) in ways.items():
+                olap.query("TRUNCATE TABLE t SYNC")
+                ours[way].append(insert_over_http(olap, "t", bodies[packed], times, chunked, packed))
+        for way, (chunked, packed) in ways.items():
+            value, reference = statistics.median(ours[way]), statistics.median(references[packed])
+            report(f"CPU of an insert of 65,536 rows, {way}", value * 1e3, "ms", "at most 1.1 of it", reference * 1e3, round(value / reference, 3),
+                   value / reference <= 1.1)
+
+
+def olap_stream():
+    """RSS above the idle engine while a client reads slowly what it could send at once."""
+    queries = {
+        "rows of 50 KB of a table": "SELECT * FROM wide",
+        "rows of 50 KB of a table, JSON": "SELECT * FROM wide FORMAT JSON",
+        "rows of 50 KB made by a function": "SELECT number, repeat('x', 50000) FROM numbers(1000000)",
+        "rows of 1 KB, CSVWithNames": "SELECT number, repeat('x', 1000) FROM numbers(10000000) FORMAT CSVWithNames",
+    }
+    with Stage() as stage:
+        olap = stage.olap()
+        olap.query("CREATE TABLE wide (id UInt64, s String) ENGINE = MergeTree ORDER BY id")
+        olap.query("INSERT INTO wide SELECT number, repeat(toString(number % 97), 25000) FROM numbers(5000) SETTINGS max_block_size = 500")
+        for name, sql in queries.items():
+            olap.stop()
+            olap.start()
+            olap.query("SELECT count() FROM wide")
+            time.sleep(3)
+            idle_size, received = olap.rss_bytes() / 1e6, 0
+            with Memory(olap) as memory:
+                answer = olap.stream(sql, chunk=1 << 18)
+                while received < 100 << 20:
+                    received += len(next(answer))
+                    time.sleep(0.01)
+                answer.close()
+            report_limit(f"RSS of olap above idle, slow reader, {name}", memory.peak - idle_size, "MB", 300)
+
+
 # -- all ------------------------------------------------------------------------------------------------
 
 def catchup():
@@ -362,7 +467,7 @@ def mixed():
     catch_up("the same with 50 % updates and 10 % deletes", True, 1.2, 0.7, False)
 
 
-PARTS = {part.__name__: part for part in (catchup, mixed, snapshot, latency, large, outage, idle)}
+PARTS = {part.__name__: part for part in (catchup, mixed, snapshot, latency, large, outage, idle, olap_insert, olap_stream)}
 
 
 def main():

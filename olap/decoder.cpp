@@ -183,19 +183,25 @@ public:
     namespace nb = native_block;
     for (;;) {
       block_.clear();
-      if (!fill(nb::header_size))
+      auto bytes = take(nb::header_size);
+      if (bytes.empty())
         return error_ || !ended_ ? std::nullopt
                                  : std::optional{std::string_view{}};
       nb::header head;
-      if (auto err = nb::read_header(block_, head))
+      if (auto err = nb::read_header(bytes, head))
         return fail(std::move(err));
-      if (!fill(nb::header_size + head.compressed))
+      bytes = take(nb::header_size + head.compressed);
+      if (bytes.empty())
         return std::nullopt;
-      plain_.clear();
-      if (auto err = nb::decode(block_, plain_))
+      if (head.plain > capacity_) {
+        plain_.reset(new char[head.plain]);
+        capacity_ = head.plain;
+      }
+      if (auto err = nb::decode_to(bytes, head, plain_.get()))
         return fail(std::move(err));
-      if (!plain_.empty())
-        return plain_;
+      pending_.remove_prefix(block_.empty() ? bytes.size() : 0);
+      if (head.plain > 0)
+        return std::string_view{plain_.get(), head.plain};
     }
   }
 
@@ -204,29 +210,33 @@ public:
   }
 
 private:
-  /// Collects `size` bytes in block_. False at the end, which is an error
-  /// unless block_ is empty.
-  bool fill(size_t size) {
+  /// The first `size` bytes of a block: of the piece if it has them all, else
+  /// collected in block_. Empty at the end, which is an error in a block.
+  std::string_view take(size_t size) {
+    if (block_.empty() && pending_.size() >= size)
+      return pending_.substr(0, size);
     while (block_.size() < size) {
       if (pending_.empty()) {
         auto piece = in_.next();
         if (!piece) {
           error_ = in_.error();
-          return false;
+          return {};
         }
         if (piece->empty()) {
           ended_ = true;
           if (!block_.empty())
             error_ = broken("a compressed block is cut off");
-          return false;
+          return {};
         }
         pending_ = *piece;
+        if (block_.empty() && pending_.size() >= size)
+          return pending_.substr(0, size);
       }
       auto n = std::min(pending_.size(), size - block_.size());
       block_.append(pending_.substr(0, n));
       pending_.remove_prefix(n);
     }
-    return true;
+    return block_;
   }
 
   std::optional<std::string_view> fail(db_error error) {
@@ -236,8 +246,11 @@ private:
 
   byte_source& in_;
   std::string_view pending_;
+
+  /// A block that came in several pieces.
   std::string block_;
-  std::string plain_;
+  std::unique_ptr<char[]> plain_;
+  size_t capacity_ = 0;
   bool ended_ = false;
   db_error error_;
 };

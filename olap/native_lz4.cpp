@@ -61,10 +61,7 @@ db_error read_header(std::string_view bytes, header& x) {
   return {};
 }
 
-db_error decode(std::string_view block, std::string& out) {
-  header x;
-  if (auto err = read_header(block, x))
-    return err;
+db_error decode_to(std::string_view block, const header& x, char* target) {
   if (block.size() != header_size + x.compressed)
     return broken("Compressed block is cut off");
   hash128 wanted;
@@ -73,9 +70,6 @@ db_error decode(std::string_view block, std::string& out) {
     return make_error(40, "CHECKSUM_DOESNT_MATCH",
                       "Checksum doesn't match: corrupted data");
   auto data = block.substr(header_size);
-  auto begin = out.size();
-  out.resize(begin + x.plain);
-  auto* target = out.data() + begin;
   size_t n = 0;
   if (x.how == method::lz4) {
     auto rc
@@ -90,12 +84,23 @@ db_error decode(std::string_view block, std::string& out) {
       return broken("Cannot decompress ZSTD block");
   } else {
     n = data.size();
-    if (n == x.plain)
+    if (n == x.plain && n > 0)
       std::memcpy(target, data.data(), n);
   }
   if (n != x.plain)
     return broken("Compressed block has another size than it says");
   return {};
+}
+
+db_error decode(std::string_view block, std::string& out) {
+  header x;
+  if (block.size() < header_size)
+    return broken("Compressed block is cut off");
+  if (auto err = read_header(block, x))
+    return err;
+  auto begin = out.size();
+  out.resize(begin + x.plain);
+  return decode_to(block, x, out.data() + begin);
 }
 
 } // namespace millrace::olap::native_block

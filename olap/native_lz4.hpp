@@ -45,6 +45,10 @@ void append(std::string& out, std::string_view data);
 /// Reads a header from `header_size` bytes.
 db_error read_header(std::string_view bytes, header& x);
 
+/// Writes the data of a whole block (header included, as `x` has it) to
+/// `target`, which has room for `x.plain` bytes.
+db_error decode_to(std::string_view block, const header& x, char* target);
+
 /// Appends the data of a whole block (header included) to `out`.
 db_error decode(std::string_view block, std::string& out);
 
