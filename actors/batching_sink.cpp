@@ -1,5 +1,6 @@
 #include "actors/batching_sink.hpp"
 
+#include "actors/failing.hpp"
 #include "actors/setup.hpp"
 
 #include <algorithm>
@@ -91,10 +92,14 @@ void flush(sink_ptr self) {
   self->request(st.pool, caf::infinite, insert_job_ptr{job})
     .then(
       [self, job, start, taken = std::move(taken)](atom::ack) mutable {
+        if (fails_at(self, "insert_answered.before"))
+          return;
         auto& st = self->state;
         count_insert(st, *job, self->clock().now() - start);
         for (auto& x : taken)
           x.promise.deliver(atom::ack_v);
+        if (fails_at(self, "insert_answered.after"))
+          return;
         st.inserting = false;
         set_active(st, !st.queue.empty());
         plan_flush(self);

@@ -3,6 +3,7 @@
 #include "actors/capture_fill.hpp"
 #include "actors/capture_start.hpp"
 #include "actors/capture_tables.hpp"
+#include "actors/failing.hpp"
 #include "actors/setup.hpp"
 #include "postgres/pacing.hpp"
 
@@ -58,6 +59,8 @@ void confirm(capture_ptr self, lsn pos) {
   auto& st = self->state;
   if (pos <= st.confirmed)
     return;
+  if (fails_at(self, "confirm.before"))
+    return;
   st.confirmed = pos;
   st.context.numbers->durable_position.set(static_cast<int64_t>(pos.value));
   auto done = st.reader->confirm(pos);
@@ -65,6 +68,7 @@ void confirm(capture_ptr self, lsn pos) {
     self->quit(to_error(done.error()));
   else
     st.context.numbers->confirmed_position.set(static_cast<int64_t>(pos.value));
+  fails_at(self, "confirm.after");
 }
 
 void advance(capture_ptr self) {
@@ -97,6 +101,8 @@ void note_position(capture_ptr self, lsn complete) {
 }
 
 void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
+  if (fails_at(self, "dispatch.before"))
+    return;
   auto& st = self->state;
   auto number = st.first_sent + st.sent.size();
   auto bytes = batch->bytes();
@@ -120,6 +126,7 @@ void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
         read_again(self);
       },
       [self](const caf::error& err) { self->quit(err); });
+  fails_at(self, "dispatch.after");
 }
 
 // -- reading ------------------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "actors/setup.hpp"
 #include "clickhouse/ddl.hpp"
 #include "clickhouse/target_admin.hpp"
+#include "messages/failure_point.hpp"
 
 #include <fmt/format.h>
 
@@ -46,7 +47,11 @@ std::string random_hex() {
 // The answer may have been lost after the server took the rows.
 result<void> try_insert(inserter_state& st, const insert_job& job) {
   auto id = st.query_prefix + std::to_string(++st.queries);
-  auto done = st.writer->insert(job, id);
+  auto done = failure_point("insert_sent.before", ec::target_unavailable);
+  if (done)
+    done = st.writer->insert(job, id);
+  if (done)
+    done = failure_point("insert_sent.after", ec::target_unavailable);
   if (done || done.error().code != ec::target_unavailable)
     return done;
   auto ended

@@ -1,5 +1,6 @@
 #include "actors/snapshot_reader.hpp"
 
+#include "actors/failing.hpp"
 #include "actors/setup.hpp"
 
 #include <caf/send.hpp>
@@ -109,6 +110,8 @@ void give_up(self_ptr self, const failure& why) {
 
 void end_chunk(self_ptr self) {
   auto& st = self->state;
+  if (fails_at(self, "chunk_read.after"))
+    return;
   auto done = st.source->finish();
   if (!done)
     return give_up(self, done.error());
@@ -126,6 +129,8 @@ void read(self_ptr self) {
     return;
   const auto& front = st.orders.front();
   if (!st.started) {
+    if (fails_at(self, "chunk_read.before"))
+      return;
     auto begun = st.source->start(
       *front.order->plan, front.order->plan->chunks[front.order->chunk]);
     if (!begun)

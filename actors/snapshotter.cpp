@@ -1,5 +1,6 @@
 #include "actors/snapshotter.hpp"
 
+#include "actors/failing.hpp"
 #include "actors/setup.hpp"
 
 #include <algorithm>
@@ -224,6 +225,8 @@ void save_progress(snapshotter_ptr self, const job_ptr& x) {
   self->request(self->state.store, caf::infinite, atom::save_v, as_state(*x))
     .then(
       [self, x](atom::ack) {
+        if (fails_at(self, "chunk_durable.after"))
+          return;
         x->saving = false;
         if (x->save_again)
           save_progress(self, x);
@@ -235,6 +238,8 @@ void save_progress(snapshotter_ptr self, const job_ptr& x) {
 
 void chunk_done(snapshotter_ptr self, const job_ptr& x, uint64_t chunk,
                 uint64_t rows) {
+  if (fails_at(self, "chunk_durable.before"))
+    return;
   x->state.set_done(chunk);
   x->rows += rows;
   x->numbers->snapshot_chunk(rows);

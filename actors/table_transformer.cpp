@@ -1,5 +1,6 @@
 #include "actors/table_transformer.hpp"
 
+#include "actors/failing.hpp"
 #include "actors/setup.hpp"
 #include "actors/state_marks.hpp"
 #include "clickhouse/target_admin.hpp"
@@ -104,6 +105,8 @@ void dispatch(transformer_ptr self, const change_batch& batch,
               const std::vector<std::string>& patches,
               std::vector<transform::rejected> rejects, promise_type promise) {
   auto& st = self->state;
+  if (fails_at(self, "transform.before"))
+    return;
   auto start = std::chrono::steady_clock::now();
   auto out = st.encoder->encode(batch, changes, cells, patches);
   std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
@@ -118,6 +121,8 @@ void dispatch(transformer_ptr self, const change_batch& batch,
   }
   if (out.block)
     send_and_count(self, st.to.sink, sent, std::move(out.block));
+  if (fails_at(self, "transform.after"))
+    return;
   answered(self, *sent);
 }
 

@@ -1,6 +1,7 @@
 #include "clickhouse/ddl.hpp"
 #include "clickhouse/names.hpp"
 #include "clickhouse/target_admin_impl.hpp"
+#include "messages/failure_point.hpp"
 
 namespace millrace::clickhouse {
 
@@ -74,6 +75,17 @@ target_admin::impl::run(const std::string& sql, const std::string& what,
   if (!out)
     return tl::unexpected(std::move(out.error()));
   return {};
+}
+
+result<void>
+target_admin::impl::change(const std::string& sql, const std::string& what) {
+  auto passed = failure_point("ddl_sent.before", ec::target_unavailable);
+  if (!passed)
+    return passed;
+  auto done = run(sql, what);
+  if (!done)
+    return done;
+  return failure_point("ddl_sent.after", ec::target_unavailable);
 }
 
 result<text_rows>
@@ -240,7 +252,7 @@ result<void> target_admin::ensure(const target_table& wanted) {
     if (!noted)
       return noted;
     auto made
-      = x.run(ddl::create_table(x.options, wanted), "create table " + what);
+      = x.change(ddl::create_table(x.options, wanted), "create table " + what);
     if (!made)
       return made;
     // Somebody else may have made another one meanwhile.
@@ -263,7 +275,7 @@ result<void> target_admin::ensure(const target_table& wanted) {
     return fail(ec::table_unsuitable, std::move(text));
   }
   for (auto& statement : difference.statements) {
-    auto done = x.run(statement, "alter table " + what);
+    auto done = x.change(statement, "alter table " + what);
     if (!done)
       return done;
   }

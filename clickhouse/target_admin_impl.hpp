@@ -25,6 +25,9 @@ struct target_admin::impl {
   result<void> run(const std::string& sql, const std::string& what,
                    const parameters& xs = {});
 
+  /// The same for a statement that makes or alters a table.
+  result<void> change(const std::string& sql, const std::string& what);
+
   /// Runs a query under the settings that correctness needs, whatever the
   /// user's profile says. Without `FORMAT` at its end.
   result<text_rows> rows(const std::string& sql, const std::string& what,

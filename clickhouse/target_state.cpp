@@ -2,6 +2,7 @@
 #include "clickhouse/names.hpp"
 #include "clickhouse/row_binary.hpp"
 #include "clickhouse/target_admin_impl.hpp"
+#include "messages/failure_point.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -74,10 +75,16 @@ target_admin::save_state(const std::map<state_key, std::string>& changes) {
     put_string(body, value);
     put_integer(body, x.state_version);
   }
-  return x.http.insert(
+  auto passed = failure_point("state_written.before", ec::target_unavailable);
+  if (!passed)
+    return passed;
+  auto written = x.http.insert(
     "INSERT INTO " + quote_name(x.options.database, ddl::state_table)
       + " (pipeline, kind, name, value, version) FORMAT RowBinary",
     {}, {body});
+  if (!written)
+    return written;
+  return failure_point("state_written.after", ec::target_unavailable);
 }
 
 result<void>

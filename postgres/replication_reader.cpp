@@ -1,5 +1,6 @@
 #include "postgres/replication_reader.hpp"
 
+#include "messages/failure_point.hpp"
 #include "postgres/copy_stream.hpp"
 #include "postgres/pacing.hpp"
 #include "postgres/reader_factory.hpp"
@@ -81,6 +82,7 @@ private:
   /// Why a status is sent: on our own, as answer, or to get one.
   enum class request { none, answer, ask };
 
+  result<void> pass(const char* place);
   result<step> take(std::string_view message);
   result<step> keepalive(std::string_view message);
   result<void> send_status(request x);
@@ -113,6 +115,8 @@ private:
 result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
   if (failure_.code != ec::none)
     return tl::unexpected{failure_};
+  if (auto passed = pass("receive.before"); !passed)
+    return tl::unexpected{std::move(passed.error())};
   auto max_bytes = std::min(limits.bytes, max_batch_bytes);
   read_outcome result;
   stream_.begin_turn();
@@ -139,6 +143,8 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
     if (*done == step::stop)
       break;
   }
+  if (auto passed = pass("receive.after"); !passed)
+    return tl::unexpected{std::move(passed.error())};
   if (!pending_)
     stream_.forget();
   if (stream_.received())
@@ -146,6 +152,9 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
   if (result.drained && limits.gather && decoder_.rows() > 0)
     return result;
   result.batch = decoder_.take();
+  if (result.batch)
+    if (auto passed = pass("decode.after"); !passed)
+      return tl::unexpected{std::move(passed.error())};
   result.with_unchanged = decoder_.take_unchanged();
   if (decoder_.unknown() != nullptr)
     result.unknown = *decoder_.unknown();
@@ -153,6 +162,14 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
   if (complete_ > told_)
     result.complete = told_ = complete_;
   return result;
+}
+
+// Where tests make it fail.
+result<void> pgoutput_reader::pass(const char* place) {
+  auto passed = failure_point(place, ec::source_unavailable);
+  if (!passed)
+    failure_ = passed.error();
+  return passed;
 }
 
 result<pgoutput_reader::step> pgoutput_reader::take(std::string_view message) {
@@ -166,6 +183,9 @@ result<pgoutput_reader::step> pgoutput_reader::take(std::string_view message) {
       broken("a message that is neither data nor keepalive")};
   lsn at{big_endian(message.data() + 1)};
   server_ = std::max({server_, at, lsn{big_endian(message.data() + 9)}});
+  if (decoder_.rows() == 0)
+    if (auto passed = pass("decode.before"); !passed)
+      return tl::unexpected{std::move(passed.error())};
   switch (decoder_.decode(at, message.substr(header))) {
     case pgoutput_decoder::verdict::more:
       return step::more;

@@ -1,3 +1,4 @@
+#include "messages/failure_point.hpp"
 #include "postgres/admin_impl.hpp"
 #include "postgres/inspection.hpp"
 
@@ -185,9 +186,15 @@ result<source_start> source_admin::set_up(bool may_create_slot) {
   if (seen->slot.exists) {
     result.start = seen->slot.confirmed;
   } else {
+    if (auto passed = failure_point("slot_created.before", ec::source_failed);
+        !passed)
+      return tl::unexpected{std::move(passed.error())};
     auto position = create_slot(*conn, options.slot);
     if (!position)
       return tl::unexpected{std::move(position.error())};
+    if (auto passed = failure_point("slot_created.after", ec::source_failed);
+        !passed)
+      return tl::unexpected{std::move(passed.error())};
     result.start = *position;
     result.slot_created = true;
     result.notes.push_back(create_slot_sql(options.slot) + ": "

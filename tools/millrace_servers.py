@@ -471,13 +471,14 @@ class Node(Server):
     """`millrace run` with a configuration file made from {section: {key: value}}, or a given one."""
 
     def __init__(self, folder, name="node", configuration=None, config_file=None, http_port=None, source=None, target=None,
-                 environment=None):
+                 environment=None, binary=None):
         super().__init__(name, folder)
         self.configuration = configuration or {}
         self.config_file = config_file or os.path.join(folder, f"{name}.conf")
         self.http_port = http_port
         self.source, self.target = source, target
         self.environment = environment or {}
+        self.binary = binary or millrace_binary()
         if config_file is None:
             self.write_configuration()
 
@@ -505,7 +506,7 @@ class Node(Server):
 
     def start(self, seconds=30, wait=True):
         """Starts; by default waits until its HTTP endpoint answers."""
-        self.spawn([millrace_binary(), "run", "--config-file", self.config_file], environment=self.environment)
+        self.spawn([self.binary, "run", "--config-file", self.config_file], environment=self.environment)
         if wait:
             wait_until(lambda: self.get("/healthz")[0] == 200, f"{self.name} is healthy", seconds, alive=self)
         return self
