@@ -118,7 +118,15 @@ void announce(capture_ptr self) {
   for (const auto& table : st.start->tables)
     st.context.numbers->resumes(table->full_name());
   self->request(st.to.router, caf::infinite, announcement(st.start->tables))
-    .then([self](atom::ack) { load_again(self); }, quit_on_error(self));
+    .then(
+      [self](atom::ack) {
+        // Only a table that is known can have lost its target table.
+        if (self->state.tables.empty())
+          remember(self);
+        else
+          load_again(self);
+      },
+      quit_on_error(self));
 }
 
 // -- the first steps ----------------------------------------------------------
