@@ -35,11 +35,14 @@ struct fixture {
            != std::string::npos;
   }
 
-  boost::json::value json() const {
-    return boost::json::parse(to_json(xs, 60s));
+  /// Valid until the next call: CAF_CHECK_EQUAL keeps references.
+  const boost::json::value& json() {
+    parsed = boost::json::parse(to_json(xs, 60s));
+    return parsed;
   }
 
   metrics xs;
+  boost::json::value parsed;
 };
 
 } // namespace
