@@ -90,8 +90,8 @@ void query_run::open_writer(const statement& st) {
     call_.out.header("Content-Type", content_type_of(format_));
     if (request_.enable_compression)
       options.encoding = choose_encoding(call_.in.header("Accept-Encoding"));
-    options.blocks = request_.compress;
   }
+  options.blocks = request_.compress; // of an INSERT its error
   options.level = std::clamp(request_.compression_level, 1, 9);
   options.wait_end = request_.wait_end_of_query;
   options.folder = context_.scratch;

@@ -52,7 +52,7 @@ void query_run::run() {
   } else if (writer_) {
     writer_->fail(err);
   } else {
-    send_error(call_.out, err, context_.db.version());
+    send_error(call_.out, err, context_.db.version(), request_.compress);
   }
 }
 

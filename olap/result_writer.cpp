@@ -54,13 +54,21 @@ std::string summary_json(const counters& x, std::chrono::nanoseconds elapsed) {
 }
 
 void send_error(http::response_writer& out, const db_error& error,
-                std::string_view version) {
+                std::string_view version, bool blocks) {
   out.status(http_status(error.code));
   out.header("Content-Type", "text/plain; charset=UTF-8");
   out.header("X-ClickHouse-Exception-Code", std::to_string(error.code));
   if (error.code == 194)
     out.header("WWW-Authenticate", "Basic realm=\"millrace olap\"");
-  out.send(render(error, version));
+  auto text = render(error, version);
+  if (blocks) {
+    std::string packed;
+    auto coder = make_block_encoder();
+    coder->put(text, packed);
+    coder->finish(packed);
+    text = std::move(packed);
+  }
+  out.send(text);
 }
 
 result_writer::result_writer(http::response_writer& out, result_options options)
@@ -203,7 +211,7 @@ void result_writer::fail(const db_error& error) {
   if (!begun_) {
     begun_ = true;
     held_.clear();
-    send_error(out_, error, options_.version);
+    send_error(out_, error, options_.version, options_.blocks);
     return;
   }
   auto text = render(error, options_.version);

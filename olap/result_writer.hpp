@@ -66,8 +66,9 @@ private:
 /// Value of X-ClickHouse-Summary.
 std::string summary_json(const counters& x, std::chrono::nanoseconds elapsed);
 
-/// Answers an error with its status.
+/// Answers an error with its status. `blocks`: the client asked for
+/// ClickHouse's compressed blocks, and expects the text in one.
 void send_error(http::response_writer& out, const db_error& error,
-                std::string_view version);
+                std::string_view version, bool blocks = false);
 
 } // namespace millrace::olap

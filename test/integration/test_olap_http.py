@@ -236,6 +236,14 @@ def test_broken_native_blocks_are_refused(olap, table):
     assert answer.code == 89, answer.text
 
 
+@pytest.mark.parametrize("sql", ["SELECT * FROM nowhere", "SELECT throwIf(1)", "INSERT INTO nowhere FORMAT CSV\n1"])
+def test_with_compress_errors_come_in_blocks_too(olap, sql):
+    """As clickhouse-go before 2.50 demands."""
+    answer = request(olap, sql, {"compress": 1})
+    assert answer.code in (60, 395) and answer.status in (404, 500)
+    assert answer.body[16] == 0x82 and b"DB::Exception" in answer.body and not answer.body.startswith(b"Code")
+
+
 # -- streams ----------------------------------------------------------------------------------------
 
 def test_a_large_result_is_streamed(olap):

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -27,24 +28,29 @@ func must(ok bool, what string) {
 
 func try(address string, name string, method clickhouse.CompressionMethod) {
 	ctx := context.Background()
-	db, err := clickhouse.Open(&clickhouse.Options{
+	db := clickhouse.OpenDB(&clickhouse.Options{
 		Addr:        []string{address},
 		Protocol:    clickhouse.HTTP,
 		Auth:        clickhouse.Auth{Database: "default", Username: "default"},
 		Compression: &clickhouse.Compression{Method: method},
 		Settings:    clickhouse.Settings{"max_execution_time": 60},
 	})
-	check(err)
 	defer db.Close()
-	check(db.Ping(ctx))
-	version, err := db.ServerVersion()
-	check(err)
-	must(version.Version.Major >= 26, "version "+version.Version.String())
-	check(db.Exec(ctx, "CREATE OR REPLACE TABLE go (id UInt64, s String, t DateTime64(6, 'UTC'), "+
-		"a Array(String), n Nullable(Int32), d Decimal(12, 2)) ENGINE = MergeTree ORDER BY id"))
+	check(db.PingContext(ctx))
+	var version string
+	check(db.QueryRowContext(ctx, "SELECT version()").Scan(&version))
+	must(strings.HasPrefix(version, "26."), "version "+version)
+	exec := func(sql string) {
+		_, err := db.ExecContext(ctx, sql)
+		check(err)
+	}
+	exec("CREATE OR REPLACE TABLE go (id UInt64, s String, t DateTime64(6, 'UTC'), " +
+		"a Array(String), n Nullable(Int32), d Decimal(12, 2)) ENGINE = MergeTree ORDER BY id")
 
 	const rows = 200_000
-	batch, err := db.PrepareBatch(ctx, "INSERT INTO go (id, s, t, a, n)")
+	batch, err := db.BeginTx(ctx, nil)
+	check(err)
+	insert, err := batch.PrepareContext(ctx, "INSERT INTO go (id, s, t, a, n)")
 	check(err)
 	begin := time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)
 	for i := 0; i < rows; i++ {
@@ -53,12 +59,13 @@ func try(address string, name string, method clickhouse.CompressionMethod) {
 			x := int32(i)
 			n = &x
 		}
-		check(batch.Append(uint64(i), fmt.Sprintf("text %d", i), begin.Add(time.Duration(i)*time.Microsecond),
-			[]string{"x", fmt.Sprint(i)}, n))
+		_, err = insert.ExecContext(ctx, uint64(i), fmt.Sprintf("text %d", i),
+			begin.Add(time.Duration(i)*time.Microsecond), []string{"x", fmt.Sprint(i)}, n)
+		check(err)
 	}
-	check(batch.Send())
+	check(batch.Commit())
 
-	result, err := db.Query(ctx, "SELECT id, s, t, a, n FROM go ORDER BY id")
+	result, err := db.QueryContext(ctx, "SELECT id, s, t, a, n FROM go ORDER BY id")
 	check(err)
 	count := 0
 	for ; result.Next(); count++ {
@@ -76,19 +83,19 @@ func try(address string, name string, method clickhouse.CompressionMethod) {
 	must(count == rows, fmt.Sprintf("%d rows", count))
 
 	var total uint64
-	check(db.QueryRow(ctx, "SELECT sum(id) FROM go WHERE id < @limit", clickhouse.Named("limit", 10)).Scan(&total))
+	check(db.QueryRowContext(ctx, "SELECT sum(id) FROM go WHERE id < @limit", clickhouse.Named("limit", 10)).Scan(&total))
 	must(total == 45, "a named parameter")
 	ctx2 := clickhouse.Context(ctx, clickhouse.WithParameters(clickhouse.Parameters{"limit": "10"}),
 		clickhouse.WithQueryID("go "+name))
-	check(db.QueryRow(ctx2, "SELECT sum(id) FROM go WHERE id < {limit:UInt64}").Scan(&total))
+	check(db.QueryRowContext(ctx2, "SELECT sum(id) FROM go WHERE id < {limit:UInt64}").Scan(&total))
 	must(total == 45, "a server-side parameter")
 
-	err = db.Exec(ctx, "SELECT * FROM nowhere")
+	_, err = db.ExecContext(ctx, "SELECT * FROM nowhere")
 	must(err != nil, "no error for an unknown table")
 	fmt.Println(name, "refuses:", err)
 	short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 	defer cancel()
-	err = db.Exec(short, "SELECT sleepEachRow(0.05) FROM numbers(1000) SETTINGS max_block_size = 1")
+	_, err = db.ExecContext(short, "SELECT sleepEachRow(0.05) FROM numbers(1000) SETTINGS max_block_size = 1")
 	must(err != nil, "no error after a timeout")
 }
 
