@@ -3,16 +3,10 @@
 
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/status.hpp>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <ctime>
 #include <poll.h>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -22,49 +16,12 @@ namespace millrace::http {
 
 namespace {
 
-constexpr size_t first_buffer = 32 << 10;
-constexpr size_t body_buffer = 256 << 10;
-
-/// A body that the handler left unread is taken off the connection up to this
-/// size, so that the connection can be kept.
-constexpr uint64_t drain_limit = 1 << 20;
-
 bool same_name(std::string_view x, std::string_view y) {
   return beast::iequals(beast::string_view{x.data(), x.size()},
                         beast::string_view{y.data(), y.size()});
 }
 
 } // namespace
-
-connection::connection(unique_fd socket, const server_options& opts,
-                       client_watch& w)
-  : fd(std::move(socket)), peer(peer_name(fd.get())), options(opts), watch(w),
-    buffer(new char[first_buffer]), capacity(first_buffer) {
-  int on = 1;
-  setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
-bool connection::make_room(size_t limit) {
-  if (begin == end) {
-    begin = end = 0;
-  } else if (begin > 0 && (end == capacity || buffered() < 4096)) {
-    std::memmove(buffer.get(), buffer.get() + begin, buffered());
-    end -= begin;
-    begin = 0;
-  }
-  if (end < capacity && capacity >= std::min(limit, body_buffer))
-    return true;
-  auto wanted = std::min(limit, std::max(body_buffer, capacity * 2));
-  if (wanted > capacity) {
-    std::unique_ptr<char[]> bigger{new char[wanted]};
-    std::memcpy(bigger.get(), buffer.get() + begin, buffered());
-    end -= begin;
-    begin = 0;
-    buffer = std::move(bigger);
-    capacity = wanted;
-  }
-  return end < capacity;
-}
 
 struct exchange::parser {
   using error_code = beast::error_code;
@@ -90,25 +47,6 @@ exchange::exchange(connection& c)
 
 exchange::~exchange() {
   // nop
-}
-
-bool exchange::receive(int timeout_ms) {
-  auto& c = connection_;
-  for (;;) {
-    if (interrupted_)
-      return false;
-    auto n = ::recv(c.fd.get(), c.buffer.get() + c.end, c.capacity - c.end, 0);
-    if (n > 0) {
-      c.end += static_cast<size_t>(n);
-      return true;
-    }
-    if (n == 0)
-      return false;
-    if (errno == EINTR)
-      continue;
-    if (errno != EAGAIN || !wait_for(c.fd.get(), POLLIN, timeout_ms))
-      return false;
-  }
 }
 
 exchange::head_state exchange::read_head() {
@@ -138,7 +76,7 @@ exchange::head_state exchange::read_head() {
       ec = beast::http::error::header_limit;
       break;
     }
-    if (!receive(idle))
+    if (!c.receive(idle))
       return head_state::closed;
   }
   if (ec && ec != beast::http::error::need_more) {
@@ -151,6 +89,9 @@ exchange::head_state exchange::read_head() {
     return head_state::malformed;
   }
   auto& m = p.get();
+  is_head_ = method() == "HEAD";
+  old_client_ = m.version() < 11;
+  body_in_chunks_ = p.chunked();
   keep_alive_ = p.keep_alive() && m.version() >= 11;
   if (p.chunked()) {
     body_done_ = false;
@@ -196,7 +137,7 @@ bool exchange::body_complete() const {
 }
 
 std::optional<std::string_view> exchange::read_body() {
-  if (broken_ || interrupted_)
+  if (broken_ || connection_.interrupted)
     return std::nullopt;
   if (body_done_)
     return std::string_view{};
@@ -214,7 +155,7 @@ std::optional<std::string_view> exchange::read_body() {
     c.begin = c.end = 0;
     if (body_left_ > c.capacity)
       c.make_room(body_buffer);
-    if (!receive(static_cast<int>(c.options.stall_timeout.count()))) {
+    if (!c.receive(static_cast<int>(c.options.stall_timeout.count()))) {
       broken_ = true;
       return std::nullopt;
     }
@@ -253,7 +194,7 @@ std::optional<std::string_view> exchange::read_chunk() {
     if (n > 0 && !ec)
       continue;
     if (!c.make_room(body_buffer)
-        || !receive(static_cast<int>(c.options.stall_timeout.count()))) {
+        || !c.receive(static_cast<int>(c.options.stall_timeout.count()))) {
       broken_ = true;
       return std::nullopt;
     }
@@ -273,7 +214,7 @@ void exchange::interrupt() {
   std::lock_guard guard{mutex_};
   if (closed_)
     return;
-  interrupted_ = true;
+  connection_.interrupted = true;
   ::shutdown(connection_.fd.get(), SHUT_RD);
 }
 
@@ -282,160 +223,6 @@ void exchange::on_client_gone(std::function<void()> f) {
   if (!closed_)
     watches_.push_back(
       connection_.watch.watch(connection_.fd.get(), std::move(f)));
-}
-
-void exchange::set_header(std::string_view name, std::string_view value) {
-  std::string text{value};
-  std::replace_if(
-    text.begin(), text.end(),
-    [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
-  auto same = [&](auto& x) { return same_name(x.first, name); };
-  auto i = std::find_if(headers_.begin(), headers_.end(), same);
-  if (i != headers_.end())
-    i->second = std::move(text);
-  else
-    headers_.emplace_back(std::string{name}, std::move(text));
-}
-
-std::string exchange::head_text(std::optional<size_t> length) {
-  started_ = true;
-  // A connection whose unread rest is large cannot be used again.
-  if (broken_ || interrupted_
-      || (!body_done_
-          && (parser_->impl.chunked() || body_left_ > drain_limit
-              || expect_continue_)))
-    keep_alive_ = false;
-  auto old_client
-    = parser_->impl.is_header_done() && parser_->impl.get().version() < 11;
-  chunked_ = !length && !old_client;
-  if (!length && !chunked_)
-    keep_alive_ = false;
-  auto reason
-    = beast::http::obsolete_reason(beast::http::int_to_status(status_));
-  std::string text = "HTTP/1.1 " + std::to_string(status_) + " ";
-  text.append(reason.data(), reason.size());
-  char date[64];
-  auto now = ::time(nullptr);
-  tm parts{};
-  gmtime_r(&now, &parts);
-  auto n = strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  text.append("\r\nDate: ").append(date, n);
-  text += keep_alive_ ? "\r\nConnection: Keep-Alive" : "\r\nConnection: Close";
-  for (auto& [name, value] : headers_)
-    text.append("\r\n").append(name).append(": ").append(value);
-  if (length)
-    text += "\r\nContent-Length: " + std::to_string(*length);
-  else if (chunked_)
-    text += "\r\nTransfer-Encoding: chunked";
-  text += "\r\n\r\n";
-  return text;
-}
-
-bool exchange::send_all(iovec* parts, size_t count) {
-  msghdr message{};
-  int waited = 0;
-  while (count > 0) {
-    if (parts->iov_len == 0) {
-      ++parts;
-      --count;
-      continue;
-    }
-    message.msg_iov = parts;
-    message.msg_iovlen = count;
-    auto n = ::sendmsg(connection_.fd.get(), &message, MSG_NOSIGNAL);
-    if (n < 0) {
-      if (errno == EINTR)
-        continue;
-      // Short waits: interrupt() must end this one too.
-      if (errno == EAGAIN && !interrupted_
-          && waited < connection_.options.stall_timeout.count()) {
-        if (!wait_for(connection_.fd.get(), POLLOUT, 200))
-          waited += 200;
-        continue;
-      }
-      broken_ = true;
-      return false;
-    }
-    waited = 0;
-    auto left = static_cast<size_t>(n);
-    while (count > 0 && left >= parts->iov_len) {
-      left -= parts->iov_len;
-      ++parts;
-      --count;
-    }
-    if (count > 0) {
-      parts->iov_base = static_cast<char*>(parts->iov_base) + left;
-      parts->iov_len -= left;
-    }
-  }
-  return true;
-}
-
-bool exchange::send(std::string_view body) {
-  if (started_)
-    return false;
-  auto head = head_text(body.size());
-  finished_ = true;
-  auto no_body
-    = (parser_->impl.is_header_done() && method() == "HEAD") || status_ == 204;
-  iovec parts[] = {{head.data(), head.size()},
-                   {const_cast<char*>(body.data()), no_body ? 0 : body.size()}};
-  return send_all(parts, 2);
-}
-
-bool exchange::write(std::string_view piece) {
-  if (finished_ || (started_ && broken_))
-    return false;
-  std::string head;
-  if (!started_)
-    head = head_text(std::nullopt);
-  if (method() == "HEAD")
-    piece = {};
-  char size[32] = "";
-  auto framed = chunked_ && !piece.empty();
-  auto n = framed ? snprintf(size, sizeof(size), "%zx\r\n", piece.size()) : 0;
-  iovec parts[] = {{head.data(), head.size()},
-                   {size, static_cast<size_t>(n)},
-                   {const_cast<char*>(piece.data()), piece.size()},
-                   {const_cast<char*>("\r\n"), framed ? 2u : 0u}};
-  return send_all(parts, 4);
-}
-
-bool exchange::finish() {
-  if (finished_)
-    return !broken_;
-  if (!started_)
-    return send({});
-  finished_ = true;
-  if (broken_)
-    return false;
-  if (!chunked_ || method() == "HEAD")
-    return true;
-  std::string_view text = "0\r\n\r\n";
-  iovec part{const_cast<char*>(text.data()), text.size()};
-  return send_all(&part, 1);
-}
-
-void exchange::abort() {
-  finished_ = true;
-  started_ = true;
-  broken_ = true;
-}
-
-void exchange::linger() {
-  // Closing with unread bytes would reset the connection and could destroy an
-  // answer that the client has not read yet.
-  auto fd = connection_.fd.get();
-  ::shutdown(fd, SHUT_WR);
-  char sink[1 << 16];
-  auto deadline = ::time(nullptr) + 3;
-  while (::time(nullptr) < deadline && !interrupted_) {
-    auto n = ::recv(fd, sink, sizeof(sink), 0);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-      return;
-    if (n < 0 && !wait_for(fd, POLLIN, 1000))
-      return;
-  }
 }
 
 bool exchange::close() {
@@ -453,9 +240,9 @@ bool exchange::close() {
     std::lock_guard guard{mutex_};
     closed_ = true;
   }
-  if (keep_alive_ && !broken_ && !interrupted_)
+  if (keep_alive_ && !broken_ && !connection_.interrupted)
     return true;
-  linger();
+  connection_.linger();
   return false;
 }
 

@@ -1,10 +1,8 @@
 #pragma once
 
-#include "http/client_watch.hpp"
+#include "http/connection.hpp"
 #include "http/server.hpp"
-#include "http/socket.hpp"
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,33 +11,7 @@
 #include <utility>
 #include <vector>
 
-struct iovec;
-
 namespace millrace::http {
-
-/// What lives as long as a connection. Internal to this room.
-struct connection {
-  connection(unique_fd socket, const server_options& options,
-             client_watch& watch);
-
-  /// Makes room behind what is buffered; false when `limit` bytes are buffered.
-  bool make_room(size_t limit);
-
-  size_t buffered() const {
-    return end - begin;
-  }
-
-  unique_fd fd;
-  std::string peer;
-  const server_options& options;
-  client_watch& watch;
-
-  /// Bytes received and not consumed: [begin, end) of `buffer`.
-  std::unique_ptr<char[]> buffer;
-  size_t capacity = 0;
-  size_t begin = 0;
-  size_t end = 0;
-};
 
 /// One request and its answer: the bytes behind request and response_writer.
 class exchange : public std::enable_shared_from_this<exchange> {
@@ -86,12 +58,13 @@ public:
 private:
   struct parser;
 
-  /// Receives more behind the buffered bytes; false at the end of the stream.
-  bool receive(int timeout_ms);
+  /// A body that the handler left unread is taken off the connection up to this
+  /// size, so that the connection can be kept.
+  static constexpr uint64_t drain_limit = 1 << 20;
+
   std::optional<std::string_view> read_chunk();
   std::string head_text(std::optional<size_t> length);
   bool send_all(iovec* parts, size_t count);
-  void linger();
 
   connection& connection_;
   std::unique_ptr<parser> parser_;
@@ -99,6 +72,9 @@ private:
   bool body_done_ = true;
   bool broken_ = false;
   bool expect_continue_ = false;
+  bool body_in_chunks_ = false;
+  bool is_head_ = false;
+  bool old_client_ = false;
 
   unsigned status_ = 200;
   std::vector<std::pair<std::string, std::string>> headers_;
@@ -108,7 +84,6 @@ private:
   bool keep_alive_ = false;
 
   mutable std::mutex mutex_;
-  std::atomic<bool> interrupted_{false};
   bool closed_ = false;
   std::vector<uint64_t> watches_;
 };
