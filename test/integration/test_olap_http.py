@@ -257,8 +257,9 @@ def test_a_large_result_is_streamed(olap):
     assert total == 3_000_000
 
 
-def test_an_error_in_the_middle_is_marked(olap):
-    sql = b"SELECT throwIf(number = 2000000, 'boom') FROM numbers(5000000)"
+@pytest.mark.parametrize("output", ["TSV", "JSON", "CSVWithNames", "Native"])
+def test_an_error_in_the_middle_is_marked(olap, output):
+    sql = b"SELECT throwIf(number = 2000000, 'boom') FROM numbers(5000000) FORMAT " + output.encode()
     connection = raw(olap, b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s" % (len(sql), sql))
     text = read_all(connection)
     assert text.startswith(b"HTTP/1.1 200 ")
