@@ -4,6 +4,7 @@
 #include <boost/beast/http/status.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <ctime>
 #include <strings.h>
 

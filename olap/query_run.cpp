@@ -3,6 +3,7 @@
 #include "olap/external_tables.hpp"
 #include "olap/formats.hpp"
 
+#include <cstdio>
 #include <random>
 
 // A query from its request to the call of what executes it.
