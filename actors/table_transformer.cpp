@@ -82,6 +82,7 @@ dead_letters_ptr to_letters(const change_batch& batch,
 void report_rejects(transformer_ptr self, const change_batch& batch,
                     const std::vector<transform::rejected>& rejects) {
   auto& st = self->state;
+  st.has_letters = true;
   st.numbers->dead_letters.add(rejects.size());
   const auto& first = rejects.front();
   spdlog::error(
@@ -198,8 +199,8 @@ void restore_unchanged(transformer_ptr self) {
     dispatch_completed(self, xs, batch);
     return;
   }
-  stored_query_ptr query = std::make_shared<stored_query>(
-    stored_query{st.target, xs->keys(), xs->columns()});
+  stored_query_ptr query = std::make_shared<stored_query>(stored_query{
+    st.target, xs->keys(), xs->columns(), xs->key_texts(), st.has_letters});
   self->request(st.to.reader, caf::infinite, atom::read_v, query)
     .then(
       [self, xs, &batch](const stored_rows_ptr& rows) {
@@ -209,7 +210,8 @@ void restore_unchanged(transformer_ptr self) {
             auto i = rows->find(key);
             if (i == rows->end())
               return nullptr;
-            row = {i->second.at, i->second.deleted, &i->second.values};
+            row = {i->second.at, i->second.deleted, &i->second.values,
+                   &i->second.refused};
             return &row;
           });
         dispatch_completed(self, xs, batch);

@@ -59,6 +59,9 @@ struct table_transformer_state {
   std::unique_ptr<transform::row_encoder> encoder;
   bool quarantined = false;
 
+  /// Changes were put aside in this run.
+  bool has_letters = false;
+
   std::deque<waiting_part> queue;
 
   /// The front of the queue waits for an answer.

@@ -53,6 +53,34 @@ caf::result<state_map_ptr> stored_state(target_agent_state& st) {
     std::make_shared<state_map_ptr::element_type>(std::move(*xs))};
 }
 
+// What the rows lack because it was put aside: only tables with dead letters
+// pay for it.
+result<void> add_refused(target_agent_state& st, const stored_query& query,
+                         clickhouse::stored_rows& rows) {
+  if (rows.empty() || query.key_texts.empty())
+    return {};
+  auto name = query.table->source->full_name();
+  if (!query.has_letters && st.had_letters.count(name) == 0) {
+    auto had = patiently(st.context, whom,
+                         [&] { return st.admin->has_dead_letters(name); });
+    if (!had)
+      return tl::unexpected(std::move(had.error()));
+    st.had_letters[name] = *had;
+  }
+  if (!query.has_letters && !st.had_letters[name])
+    return {};
+  auto refused = patiently(st.context, whom, [&] {
+    return st.admin->refused(*query.table, query.key_texts);
+  });
+  if (!refused)
+    return tl::unexpected(std::move(refused.error()));
+  for (size_t i = 0; i < query.keys.size(); ++i)
+    if (auto row = rows.find(query.keys[i]); row != rows.end())
+      if (auto x = refused->find(query.key_texts[i]); x != refused->end())
+        row->second.refused = x->second;
+  return {};
+}
+
 } // namespace
 
 target_agent_actor::behavior_type
@@ -81,6 +109,9 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
       });
       if (!rows)
         return to_error(rows.error());
+      auto added = add_refused(st, *x, *rows);
+      if (!added)
+        return to_error(added.error());
       return stored_rows_ptr{
         std::make_shared<clickhouse::stored_rows>(std::move(*rows))};
     },

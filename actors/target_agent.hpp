@@ -25,6 +25,9 @@ struct target_agent_state {
 
   /// Source table by target table: the rows of two would become one.
   std::map<std::string, std::string> owners;
+
+  /// Whether runs before this one put changes of a table aside; asked once.
+  std::map<std::string, bool> had_letters;
 };
 
 /// @param limits is filled when the state is loaded.

@@ -30,6 +30,9 @@ struct stored_row {
 
   /// The asked-for columns in RowBinary, one slice each.
   std::vector<std::string> values;
+
+  /// Changes of the key among the dead letters, in any order.
+  std::vector<refused_change> refused;
 };
 
 /// Keys (their columns in RowBinary, one after another) with their rows.
@@ -81,6 +84,15 @@ public:
   clear(const target_table& x, version below, version at, int64_t committed_at);
 
   result<void> write_dead_letters(const std::vector<dead_letter>& xs);
+
+  /// Whether changes of the source table have ever been put aside.
+  result<bool> has_dead_letters(const std::string& table);
+
+  /// Changes of the given keys (JSON, as dead letters have them) that were put
+  /// aside, dropped ones included: dropping one brings no value back.
+  using refused_changes = std::map<std::string, std::vector<refused_change>>;
+  result<refused_changes>
+  refused(const target_table& x, const std::vector<std::string>& keys);
 
   /// State of the pipeline: small JSON texts under (kind, name), durable when
   /// the call returns.

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 
 namespace millrace::clickhouse {
 
@@ -21,12 +20,6 @@ uint64_t number(const std::string& text) {
   uint64_t out = 0;
   std::from_chars(text.data(), text.data() + text.size(), out);
   return out;
-}
-
-int64_t now_us() {
-  using namespace std::chrono;
-  return duration_cast<microseconds>(system_clock::now().time_since_epoch())
-    .count();
 }
 
 } // namespace
@@ -85,33 +78,6 @@ target_admin::save_state(const std::map<state_key, std::string>& changes) {
   if (!written)
     return written;
   return failure_point("state_written.after", ec::target_unavailable);
-}
-
-result<void>
-target_admin::write_dead_letters(const std::vector<dead_letter>& xs) {
-  auto& x = *impl_;
-  if (xs.empty())
-    return {};
-  auto now = now_us();
-  std::string body;
-  for (auto& letter : xs) {
-    put_string(body, x.pipeline);
-    put_string(body, letter.table);
-    put_string(body, to_string(letter.op));
-    put_string(body, to_string(lsn{letter.at.major}));
-    put_integer(body, letter.at.minor);
-    put_integer(body, letter.at.major);
-    put_integer(body, letter.committed_at);
-    put_string(body, letter.key);
-    put_string(body, letter.event);
-    put_string(body, letter.error);
-    put_integer(body, now);
-  }
-  return x.http.insert(
-    "INSERT INTO " + quote_name(x.options.database, ddl::dead_letter_table)
-      + " (pipeline, `table`, op, position, version, committed_at, key, event, "
-        "error, time) FORMAT RowBinary",
-    {}, {body});
 }
 
 } // namespace millrace::clickhouse

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace millrace {
 
@@ -40,6 +41,15 @@ struct dead_letter {
   /// The key as JSON, empty without key.
   std::string key;
   std::string error;
+};
+
+/// A change of a row that was put aside: the target does not have what it
+/// brought.
+struct refused_change {
+  version at;
+
+  /// Names of the source columns whose values it brought.
+  std::vector<std::string> columns;
 };
 
 } // namespace millrace

@@ -62,6 +62,13 @@ struct stored_query {
 
   /// Indexes in `table->columns`.
   std::vector<uint32_t> columns;
+
+  /// The keys as JSON, as dead letters have them.
+  std::vector<std::string> key_texts;
+
+  /// Changes of the table were put aside in this run. Otherwise the target
+  /// tells whether earlier runs did.
+  bool has_letters = false;
 };
 
 /// Asks for tombstones of version `at` for all rows below `below`.

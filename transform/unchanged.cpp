@@ -37,6 +37,21 @@ bool is_open(const change_batch& batch, const change& x) {
   return false;
 }
 
+// The change that brought the column's value and did not reach the target,
+// between the target's row and the change at `at`.
+const refused_change*
+find_lost(const known_row& row, version at, const std::string& column) {
+  for (const auto& x : *row.refused) {
+    // Of an event that cannot be read anything may have changed.
+    auto has_column = x.columns.empty()
+                      || std::find(x.columns.begin(), x.columns.end(), column)
+                           != x.columns.end();
+    if (x.at > row.at && x.at < at && has_column)
+      return &x;
+  }
+  return nullptr;
+}
+
 } // namespace
 
 bool has_unchanged(const change_batch& batch,
@@ -88,8 +103,10 @@ unchanged_values::unchanged_values(const change_batch& batch,
       // What the row before did not know either has to be asked for.
       if (row_has_unchanged(&cells_[x.row], width)) {
         auto [pos, fresh] = asked.emplace(*key, keys_.size());
-        if (fresh)
+        if (fresh) {
           keys_.push_back(*key);
+          key_texts_.push_back(key_json(batch, x));
+        }
         open_.push_back({i, pos->second});
         for (uint32_t c = 0; c < width; ++c)
           if (cells_[x.row + c].size == cell::unchanged)
@@ -131,6 +148,14 @@ void unchanged_values::settle(const open_change& open, const known_row* row) {
     auto target = column_index_.find(c);
     if (target == column_index_.end())
       continue;
+    if (row->refused != nullptr)
+      if (auto lost = find_lost(*row, batch_.version_of(x),
+                                table_.source->columns[c].name))
+        return reject(open.change,
+                      "column \"" + table_.source->columns[c].name
+                        + "\" is unchanged since "
+                        + to_string(lsn{lost->at.major})
+                        + ", and that change is in the dead letters");
     auto place
       = std::lower_bound(columns_.begin(), columns_.end(), target->second);
     value.size = cell::patched;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/change_batch.hpp"
+#include "messages/row_block.hpp"
 #include "messages/target_table.hpp"
 #include "transform/row_encoder.hpp"
 
@@ -16,6 +17,9 @@ struct known_row {
   version at;
   bool deleted = false;
   const std::vector<std::string>* values = nullptr;
+
+  /// Changes of the key that the target does not have.
+  const std::vector<refused_change>* refused = nullptr;
 };
 
 /// Restores values that the stream left out because they have not changed:
@@ -40,6 +44,11 @@ public:
 
   const std::vector<uint32_t>& columns() const {
     return columns_;
+  }
+
+  /// The keys as JSON, as dead letters have them.
+  const std::vector<std::string>& key_texts() const {
+    return key_texts_;
   }
 
   /// @param find for a key of `keys`: its newest row, or null.
@@ -85,6 +94,7 @@ private:
   std::vector<cell> cells_;
   std::vector<std::string> patches_;
   std::vector<std::string> keys_;
+  std::vector<std::string> key_texts_;
   std::vector<uint32_t> columns_;
   std::map<uint32_t, uint32_t> column_index_;
   std::vector<open_change> open_;

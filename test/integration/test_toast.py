@@ -261,6 +261,41 @@ def test_nulls_as_defaults_do_not_disturb_it(target, database, streaming, sql):
     assert target.value(f"SELECT count() FROM `{database}`.docs FINAL WHERE title = '' AND length(body) = 6400") == 10
 
 
+# -- when the change before could not be written ------------------------------------------------------------------
+
+
+def letters_of(target, database, table="docs"):
+    return target.rows(f"SELECT op, key, error FROM `{database}`._dead_letters FINAL WHERE table = 'public.{table}' ORDER BY version")
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["same_run", "after_a_restart"])
+def test_a_value_that_a_dead_letter_brought_is_not_taken_from_the_row_before(restarted, target, database, streaming, sql, same):
+    sql("ALTER TABLE docs ADD COLUMN d numeric(6,2)")
+    node = streaming()
+    sql("UPDATE docs SET body = body || 'lost', d = 'NaN' WHERE id = 1; UPDATE docs SET title = 'other', d = 'NaN' WHERE id = 2")
+    node.wait_caught_up(60)
+    assert len(letters_of(target, database)) == 2
+    if restarted:
+        node.kill()
+        node.start()
+        node.wait_caught_up(60)
+    # Of the first row the target has an older body, of the second one the right one.
+    sql("UPDATE docs SET title = 'again', d = 1 WHERE id IN (1, 2)")
+    node.wait_caught_up(60)
+    found = letters_of(target, database)
+    assert len(found) == 3 and 'column "body" is unchanged since' in found[2][2], found
+    # The letter of before stands for a value too, whatever came between.
+    sql("UPDATE docs SET title = 'third' WHERE id IN (1, 2)")
+    node.wait_caught_up(60)
+    assert target.rows(f"SELECT id, title, body LIKE '%lost' FROM `{database}`.docs FINAL WHERE id IN (1, 2) ORDER BY id") == [
+        [1, "title 1", 0], [2, "third", 0]]
+    assert len(letters_of(target, database)) == 4
+    # Until a change brings the value.
+    sql("UPDATE docs SET body = body || 'again', title = 'fourth' WHERE id = 1")
+    sql("UPDATE docs SET title = 'fifth', meta = NULL WHERE id = 1")
+    same(node, letters=4)
+
+
 # -- columns that are added ----------------------------------------------------------------------------------------
 
 

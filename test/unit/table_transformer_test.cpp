@@ -87,7 +87,7 @@ struct fixture : peers_fixture {
   void store(uint64_t commit, std::string body, bool deleted = false) {
     std::string key("\1\0\0\0\0\0\0\0", 8);
     auto size = static_cast<char>(body.size());
-    reader_log->rows[key] = {{commit, 0}, deleted, {size + body}};
+    reader_log->rows[key] = {{commit, 0}, deleted, {size + body}, {}};
   }
 
   std::string quarantine() {
@@ -291,6 +291,33 @@ CAF_TEST(a row that was deleted has no values) {
   send(b);
   CAF_CHECK_EQUAL(blocks(), 0u);
   CAF_CHECK_EQUAL(admin_log->letters->size(), 1u);
+}
+
+CAF_TEST(the target is told that changes were put aside) {
+  store(100, "old");
+  for (int64_t n = 0; n < 2; ++n) {
+    auto b = at(200);
+    b.update({"1", "2", u});
+    send(b);
+    CAF_REQUIRE_EQUAL(reader_log->reads->size(), n + 1u);
+    const auto& query = *reader_log->reads->back();
+    CAF_CHECK_EQUAL(query.key_texts, strings{R"({"id":"1"})"});
+    CAF_CHECK_EQUAL(query.has_letters, n == 1);
+    make_durable(n);
+    CAF_CHECK(send_row({"7", "many", "x"})->answered());
+  }
+}
+
+CAF_TEST(an unchanged value that a dead letter brought makes another one) {
+  store(100, "old");
+  reader_log->rows.begin()->second.refused = {{{150, 1}, {"id", "n", "body"}}};
+  auto b = at(200);
+  b.update({"1", "2", u});
+  CAF_CHECK(send(b)->answered());
+  CAF_CHECK_EQUAL(blocks(), 0u);
+  CAF_REQUIRE_EQUAL(admin_log->letters->size(), 1u);
+  const auto& error = admin_log->letters->back()->front().error;
+  CAF_CHECK_NOT_EQUAL(error.find("dead letters"), std::string::npos);
 }
 
 // -- truncate -----------------------------------------------------------------

@@ -459,4 +459,35 @@ CAF_TEST(dead letters are written once for each change) {
   CAF_CHECK(in.at_end());
 }
 
+CAF_TEST(changes among the dead letters are found by key) {
+  std::string answer;
+  put_string(answer, "{\"id\":\"1\"}");
+  put_integer(answer, uint64_t{7});
+  put_integer(answer, uint64_t{200});
+  put_varint(answer, 2);
+  put_string(answer, "id");
+  put_string(answer, "body");
+  on("JSONExtractKeys", answer);
+  target_admin uut{options, "p"};
+  auto found = uut.refused(*make_target("t", {{"id", "Int32"}}, 1),
+                           {"{\"id\":\"1\"}", "{\"id\":\"2\"}"});
+  CAF_REQUIRE(found);
+  CAF_REQUIRE_EQUAL(found->size(), 1u);
+  const auto& change = found->at("{\"id\":\"1\"}").at(0);
+  CAF_CHECK((change.at == version{200, 7}));
+  CAF_CHECK_EQUAL(change.columns, (std::vector<std::string>{"id", "body"}));
+  on("JSONExtractKeys", answer.substr(0, answer.size() - 1));
+  CAF_CHECK(
+    !uut.refused(*make_target("t", {{"id", "Int32"}}, 1), {"{\"id\":\"1\"}"}));
+}
+
+CAF_TEST(a table without dead letters is known) {
+  target_admin uut{options, "p"};
+  CAF_CHECK_EQUAL(uut.has_dead_letters("public.t").value_or(true), false);
+  on("SELECT 1 FROM `d`.`_dead_letters` WHERE pipeline = 'p' AND `table` = "
+     "'public.t'",
+     "1\n");
+  CAF_CHECK_EQUAL(uut.has_dead_letters("public.t").value_or(false), true);
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

@@ -41,7 +41,7 @@ struct fixture {
     xs.complete([&](const std::string& key) -> const transform::known_row* {
       if (!stored || key != stored_key)
         return nullptr;
-      row = {stored_at, stored_deleted, &*stored};
+      row = {stored_at, stored_deleted, &*stored, &refused};
       return &row;
     });
     for (const auto& reject : xs.rejects())
@@ -66,6 +66,7 @@ struct fixture {
   std::optional<strings> stored;
   version stored_at = {50, 0};
   bool stored_deleted = false;
+  std::vector<refused_change> refused;
 
   size_t asked = 0;
   std::vector<uint32_t> columns;
@@ -167,6 +168,35 @@ CAF_TEST(a row moved to another key leaves nothing behind) {
   builder.update({"1", "7", u, "y"});
   run();
   CAF_CHECK_EQUAL(rejected, std::vector<uint32_t>({2}));
+}
+
+CAF_TEST(a value that a dead letter brought is not taken from the row before) {
+  stored = strings{"\x03old"};
+  refused = {{{60, 1}, {"id", "n", "a"}}};
+  builder.update({"1", "2", u, "b"});
+  run();
+  CAF_CHECK_EQUAL(rejected, std::vector<uint32_t>{0});
+  CAF_CHECK_EQUAL(values("id"), strings{});
+}
+
+CAF_TEST(a value that no dead letter brought is taken from the row before) {
+  stored = strings{"\x03old"};
+  // Another column, a change that the row has, and a later change.
+  refused = {{{60, 1}, {"id", "n", "b"}},
+             {{50, 0}, {"id", "n", "a"}},
+             {{100, 1}, {"id", "n", "a"}}};
+  builder.update({"1", "2", u, "b"});
+  run();
+  CAF_CHECK(rejected.empty());
+  CAF_CHECK_EQUAL(values("a"), strings{"old"});
+}
+
+CAF_TEST(a dead letter that cannot be read may have brought anything) {
+  stored = strings{"\x03old"};
+  refused = {{{60, 1}, {}}};
+  builder.update({"1", "2", u, "b"});
+  run();
+  CAF_CHECK_EQUAL(rejected, std::vector<uint32_t>{0});
 }
 
 CAF_TEST_FIXTURE_SCOPE_END()
