@@ -55,11 +55,16 @@ take(batching_sink_state& st, insert_job& job) {
   while (!st.queue.empty() && same_shape(st.queue.front().block->table, shape)
          && job.rows < st.limits.rows && job.bytes < st.limits.bytes) {
     auto& x = st.queue.front();
+    if (x.alone && !result.empty())
+      break;
+    auto alone = x.alone;
     job.rows += x.block->rows;
     job.bytes += x.block->native.size();
     job.blocks.push_back(x.block);
     result.push_back(std::move(x));
     st.queue.pop_front();
+    if (alone)
+      break;
   }
   st.queued_rows -= job.rows;
   st.queued_bytes -= job.bytes;
@@ -81,6 +86,27 @@ void count_insert(batching_sink_state& st, const insert_job& job,
         static_cast<double>(now - block->oldest_commit) / 1e6);
 }
 
+// Some rows of a refused insert: of several blocks each is tried alone.
+void refused(sink_ptr self, std::vector<batching_sink_state::queued>& taken,
+             const insert_job& job, const caf::error& err) {
+  auto& st = self->state;
+  st.inserting = false;
+  if (err == ec::rows_refused && taken.size() > 1) {
+    for (auto i = taken.rbegin(); i != taken.rend(); ++i) {
+      i->alone = true;
+      st.queue.push_front(std::move(*i));
+    }
+    st.queued_rows += job.rows;
+    st.queued_bytes += job.bytes;
+    st.urgent = true;
+  } else {
+    for (auto& x : taken)
+      x.promise.deliver(err);
+  }
+  set_active(st, !st.queue.empty());
+  plan_flush(self);
+}
+
 void flush(sink_ptr self) {
   auto& st = self->state;
   auto job = std::make_shared<insert_job>();
@@ -89,14 +115,16 @@ void flush(sink_ptr self) {
   st.urgent = st.urgent && !st.queue.empty();
   auto start = self->clock().now();
   st.last_start = start;
+  auto sent = std::make_shared<std::vector<batching_sink_state::queued>>(
+    std::move(taken));
   self->request(st.pool, caf::infinite, insert_job_ptr{job})
     .then(
-      [self, job, start, taken = std::move(taken)](atom::ack) mutable {
+      [self, job, start, sent](atom::ack) {
         if (fails_at(self, "insert_answered.before"))
           return;
         auto& st = self->state;
         count_insert(st, *job, self->clock().now() - start);
-        for (auto& x : taken)
+        for (auto& x : *sent)
           x.promise.deliver(atom::ack_v);
         if (fails_at(self, "insert_answered.after"))
           return;
@@ -104,7 +132,11 @@ void flush(sink_ptr self) {
         set_active(st, !st.queue.empty());
         plan_flush(self);
       },
-      [self](const caf::error& err) {
+      [self, job, sent](const caf::error& err) {
+        if (err == ec::rows_refused || err == ec::table_unsuitable) {
+          refused(self, *sent, *job, err);
+          return;
+        }
         spdlog::error("{} cannot write: {}", *self, render(err));
         self->quit(err);
       });
@@ -151,7 +183,7 @@ batching_sink(sink_ptr self, unit context, std::string table,
       st.queued_rows += block->rows;
       st.queued_bytes += block->native.size();
       st.urgent = st.urgent || block->urgent;
-      st.queue.push_back({block, promise});
+      st.queue.push_back({block, promise, block->alone});
       st.last_block = self->clock().now();
       set_active(st, true);
       plan_flush(self);

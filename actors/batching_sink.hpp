@@ -43,6 +43,8 @@ using active_sinks = std::shared_ptr<std::atomic<int>>;
 ///   block arrives   -> queue it; plan a flush
 ///   flush           -> take blocks up to the limits, send them to the POOL
 ///   insert answered -> answer those who sent the blocks; plan the next flush
+///   insert refused for its rows -> each block again, alone; who sent the block
+///                      that is refused learns it
 ///
 /// An idle table's row is written at once; then inserts start at least
 /// `flush_wait` apart, or further when the budget is shared by many tables. A
@@ -54,6 +56,9 @@ struct batching_sink_state {
   struct queued {
     row_block_ptr block;
     caf::typed_response_promise<atom::ack> promise;
+
+    /// No other block in its insert.
+    bool alone = false;
   };
 
   unit context;

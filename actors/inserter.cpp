@@ -3,6 +3,7 @@
 #include "actors/patience.hpp"
 #include "actors/setup.hpp"
 #include "clickhouse/ddl.hpp"
+#include "clickhouse/server_error.hpp"
 #include "clickhouse/target_admin.hpp"
 #include "messages/failure_point.hpp"
 
@@ -26,9 +27,11 @@ public:
     bodies.reserve(job.blocks.size());
     for (const auto& block : job.blocks)
       bodies.emplace_back(block->native);
-    auto statement = clickhouse::ddl::insert_statement(
-      client_.options(), *job.blocks.front()->table);
-    return client_.insert(statement, query_id, bodies);
+    return insert(*job.blocks.front()->table, query_id, bodies);
+  }
+
+  result<void> probe(const target_table& table) override {
+    return insert(table, {}, {});
   }
 
   result<void> kill(const std::string& query_id) override {
@@ -36,6 +39,16 @@ public:
   }
 
 private:
+  result<void> insert(const target_table& table, const std::string& query_id,
+                      const std::vector<std::string_view>& bodies) {
+    auto statement
+      = clickhouse::ddl::insert_statement(client_.options(), table);
+    auto done = client_.insert(statement, query_id, bodies);
+    if (!done && done.error().code == ec::target_unsuitable)
+      done.error().code = clickhouse::blame_insert(client_.server_code());
+    return done;
+  }
+
   clickhouse::client client_;
 };
 
@@ -57,6 +70,20 @@ result<void> try_insert(inserter_state& st, const insert_job& job) {
   auto ended
     = patiently(st.context, "target", [&] { return st.writer->kill(id); });
   return ended ? done : ended;
+}
+
+// Whether it is the rows: else no part of them would be taken, and all of a
+// stream would be put aside.
+result<void> confirm_refusal(inserter_state& st, const insert_job& job,
+                             result<void> refused) {
+  const auto& table = *job.blocks.front()->table;
+  auto probed
+    = patiently(st.context, "target", [&] { return st.writer->probe(table); });
+  if (probed)
+    return refused;
+  if (probed.error().code == ec::rows_refused)
+    probed.error().code = ec::table_unsuitable;
+  return probed;
 }
 
 } // namespace
@@ -86,6 +113,8 @@ inserter(inserter_actor::stateful_pointer<inserter_state> self, unit context,
             ->insert_retries.add();
         return try_insert(st, *job);
       });
+      if (!done && done.error().code == ec::rows_refused)
+        done = confirm_refusal(st, *job, std::move(done));
       if (!done)
         return to_error(done.error());
       return atom::ack_v;

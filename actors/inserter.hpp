@@ -21,6 +21,9 @@ public:
   virtual result<void>
   insert(const insert_job& job, const std::string& query_id) = 0;
 
+  /// Inserts no rows: whether the table takes any.
+  virtual result<void> probe(const target_table& table) = 0;
+
   /// Ends a query whose answer was lost.
   virtual result<void> kill(const std::string& query_id) = 0;
 };
@@ -33,7 +36,9 @@ block_writer_ptr make_block_writer(clickhouse::target_options options,
 
 /// Sends inserts, one at a time. Spawn it detached: a call blocks until the
 /// server has answered. What may succeed later is tried again without end; an
-/// insert whose answer was lost is ended before it is repeated.
+/// insert whose answer was lost is ended before it is repeated. One that is
+/// refused for its rows is not tried again: `rows_refused` is the answer only
+/// if the table takes inserts.
 struct inserter_state {
   static inline const char* name = "inserter";
 

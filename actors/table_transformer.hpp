@@ -9,8 +9,10 @@
 #include <caf/typed_response_promise.hpp>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace millrace {
 
@@ -36,6 +38,8 @@ using limits_ptr = std::shared_ptr<const transform::server_limits>;
 ///   unchanged values   -> wait until all before is durable, read them back
 ///   truncate           -> tombstones for what is there
 ///   anything else      -> encode, send to the SINK
+///   rows are refused   -> find them by halves, put them aside
+///   (row_delivery.hpp)
 ///
 /// A table that cannot be followed is quarantined: its changes are let go, and
 /// that shows; the others go on.
@@ -56,8 +60,12 @@ struct table_transformer_state {
 
   table_description_ptr description;
   target_table_ptr target;
-  std::unique_ptr<transform::row_encoder> encoder;
+  std::shared_ptr<transform::row_encoder> encoder;
   bool quarantined = false;
+
+  /// That the table is let go is not durable yet; what waits for it.
+  bool letting_go = false;
+  std::vector<std::function<void()>> when_let_go;
 
   /// Changes were put aside in this run.
   bool has_letters = false;

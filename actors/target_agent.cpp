@@ -81,12 +81,52 @@ result<void> add_refused(target_agent_state& st, const stored_query& query,
   return {};
 }
 
+// Room for dead letters of a table; the user may have dealt with some.
+result<uint64_t>
+room_for_letters(target_agent_state& st, const std::string& table, size_t n) {
+  auto i = st.open_letters.find(table);
+  if (i == st.open_letters.end() || i->second + n > st.max_letters) {
+    auto open = patiently(st.context, whom,
+                          [&] { return st.admin->open_letters(table); });
+    if (!open)
+      return open;
+    i = st.open_letters.insert_or_assign(table, *open).first;
+  }
+  return st.max_letters - std::min(i->second, st.max_letters);
+}
+
+result<void>
+store_letters(target_agent_state& st, const std::vector<dead_letter>& xs) {
+  if (xs.empty())
+    return {};
+  const auto& table = xs.front().table;
+  auto room = room_for_letters(st, table, xs.size());
+  if (!room)
+    return tl::unexpected(std::move(room.error()));
+  auto few = xs;
+  if (few.size() > *room)
+    few.resize(*room);
+  auto done = patiently(st.context, whom,
+                        [&] { return st.admin->write_dead_letters(few); });
+  if (!done)
+    return done;
+  st.open_letters[table] += few.size();
+  if (few.size() == xs.size())
+    return {};
+  return fail(ec::table_unsuitable,
+              "more than [limits] max-dead-letters = "
+                + std::to_string(st.max_letters)
+                + " changes could not be written, the last one because: "
+                + xs.back().error);
+}
+
 } // namespace
 
 target_agent_actor::behavior_type
 target_agent(state_ptr self, unit context, clickhouse::target_options options,
              transform::mapping_options mapping,
-             std::shared_ptr<transform::server_limits> limits) {
+             std::shared_ptr<transform::server_limits> limits,
+             uint64_t max_letters) {
   set_default_handlers(self);
   auto& st = self->state;
   st.admin = std::make_unique<clickhouse::target_admin>(
@@ -94,6 +134,7 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
   st.context = std::move(context);
   st.mapping = std::move(mapping);
   st.limits = std::move(limits);
+  st.max_letters = max_letters;
   return {
     [self](atom::ensure, const target_table_ptr& x) -> caf::result<atom::ack> {
       auto taken = find_other_owner(self->state, *x);
@@ -116,15 +157,18 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
         std::make_shared<clickhouse::stored_rows>(std::move(*rows))};
     },
     [self](atom::clear, const clear_request_ptr& x) {
-      return acknowledge(self, [&] {
-        return self->state.admin->clear(*x->table, x->below, x->at,
-                                        x->committed_at);
+      return acknowledge(self, [&]() -> result<void> {
+        auto& admin = *self->state.admin;
+        auto done = admin.clear(*x->table, x->below, x->at, x->committed_at);
+        // What was put aside before is of no use any more.
+        return done ? admin.supersede_letters(*x->table, x->below) : done;
       });
     },
-    [self](const dead_letters_ptr& xs) {
-      return acknowledge(self, [&] {
-        return self->state.admin->write_dead_letters(*xs);
-      });
+    [self](const dead_letters_ptr& xs) -> caf::result<atom::ack> {
+      auto done = store_letters(self->state, *xs);
+      if (!done)
+        return to_error(done.error());
+      return atom::ack_v;
     },
     [self](atom::read) { return stored_state(self->state); },
     [self](atom::load) -> caf::result<state_map_ptr> {

@@ -26,15 +26,22 @@ struct target_agent_state {
   /// Source table by target table: the rows of two would become one.
   std::map<std::string, std::string> owners;
 
+  /// Dead letters of a table that are open, at least; counted when the first
+  /// ones come.
+  std::map<std::string, uint64_t> open_letters;
+  uint64_t max_letters = 0;
+
   /// Whether runs before this one put changes of a table aside; asked once.
   std::map<std::string, bool> had_letters;
 };
 
 /// @param limits is filled when the state is loaded.
+/// @param max_letters open dead letters of a table before it is let go.
 target_agent_actor::behavior_type
 target_agent(target_agent_actor::stateful_pointer<target_agent_state> self,
              unit context, clickhouse::target_options options,
              transform::mapping_options mapping,
-             std::shared_ptr<transform::server_limits> limits);
+             std::shared_ptr<transform::server_limits> limits,
+             uint64_t max_letters);
 
 } // namespace millrace

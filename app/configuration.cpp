@@ -184,6 +184,8 @@ private:
     x.read("insert-bytes", to.insert_bytes, uint64_t{1'024}, 4 * gib);
     x.read("flush-wait", to.flush_wait, 0s, 60s);
     x.read("inserts-per-second", to.inserts_per_second, 1u, 100'000u);
+    x.read("max-dead-letters", to.max_dead_letters, uint64_t{0},
+           uint64_t{1'000'000'000});
     x.read("ready-lag", to.ready_lag, 1s, std::chrono::hours{24 * 365});
   }
 

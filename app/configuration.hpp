@@ -56,6 +56,9 @@ struct limit_options {
   /// Over all tables.
   uint32_t inserts_per_second = 50;
 
+  /// Open dead letters of a table; one more lets the table go.
+  uint64_t max_dead_letters = 1'000;
+
   /// A node that lags more is not ready.
   std::chrono::milliseconds ready_lag{60'000};
 };

@@ -96,10 +96,11 @@ pipeline start(caf::event_based_actor* self, const configuration& cfg,
   source_options.stop = context.stop;
   auto limits = std::make_shared<transform::server_limits>();
   auto admin = own(self->spawn<caf::detached>(target_agent, context, cfg.target,
-                                              cfg.mapping, limits));
-  auto reader = own(
-    self->spawn<caf::detached>(target_agent, context, cfg.target, cfg.mapping,
-                               std::make_shared<transform::server_limits>()));
+                                              cfg.mapping, limits,
+                                              cfg.limits.max_dead_letters));
+  auto reader = own(self->spawn<caf::detached>(
+    target_agent, context, cfg.target, cfg.mapping,
+    std::make_shared<transform::server_limits>(), cfg.limits.max_dead_letters));
   auto pool = own(start_inserters(self, cfg, context, workers));
   auto router
     = own(self->spawn(partition_router, context,

@@ -51,7 +51,9 @@ constexpr std::array rules{
   rule{209, passes, ""},                           // SOCKET_TIMEOUT
   rule{210, passes, ""},                           // NETWORK_ERROR
   rule{214, passes, look_at_disk},                 // CANNOT_STATVFS
-  rule{216, passes, "the query of the attempt before still runs"},
+  // QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING: a repeated request; the first one
+  // has to be ended as if its answer had been lost.
+  rule{216, ec::target_unavailable, "the same request still runs"},
   rule{218, passes, ""},                        // TABLE_IS_DROPPED
   rule{225, passes, "see the server's Keeper"}, // NO_ZOOKEEPER
   rule{236, passes, ""},                        // ABORTED
@@ -244,6 +246,37 @@ ec classify(const server_error& x, long http_status) {
       return passes;
     default:
       return http_status >= 500 ? passes : ec::target_unsuitable;
+  }
+}
+
+ec blame_insert(int server_code) {
+  switch (server_code) {
+    case 8:   // THERE_IS_NO_COLUMN
+    case 9:   // SIZES_OF_COLUMNS_DOESNT_MATCH
+    case 10:  // NOT_FOUND_COLUMN_IN_BLOCK
+    case 15:  // DUPLICATE_COLUMN
+    case 16:  // NO_SUCH_COLUMN_IN_TABLE
+    case 20:  // NUMBER_OF_COLUMNS_DOESNT_MATCH
+    case 44:  // ILLEGAL_COLUMN
+    case 47:  // UNKNOWN_IDENTIFIER
+    case 50:  // UNKNOWN_TYPE
+    case 53:  // TYPE_MISMATCH
+    case 60:  // UNKNOWN_TABLE
+    case 122: // INCOMPATIBLE_COLUMNS
+    case 171: // BLOCKS_HAVE_DIFFERENT_STRUCTURE
+    case 352: // AMBIGUOUS_COLUMN_NAME
+      return ec::table_unsuitable;
+    case 0:
+    case 48:  // NOT_IMPLEMENTED
+    case 62:  // SYNTAX_ERROR
+    case 73:  // UNKNOWN_FORMAT
+    case 81:  // UNKNOWN_DATABASE
+    case 115: // UNKNOWN_SETTING
+    case 344: // SUPPORT_IS_DISABLED
+    case 446: // FUNCTION_NOT_ALLOWED
+      return ec::target_unsuitable;
+    default:
+      return ec::rows_refused;
   }
 }
 

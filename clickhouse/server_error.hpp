@@ -32,6 +32,11 @@ find_late_error(std::string_view body, std::string_view tag, bool text_format);
 /// where the answer is not ClickHouse's.
 ec classify(const server_error& x, long http_status);
 
+/// What an insert failed for that the server refuses for good: `rows_refused`
+/// when it may be what is in the rows, `table_unsuitable` when it is the shape
+/// of the table, else `target_unsuitable`.
+ec blame_insert(int server_code);
+
 /// What the user can do about it; empty when nothing better is known than what
 /// the server says.
 std::string_view remedy(const server_error& x, long http_status);

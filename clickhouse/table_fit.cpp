@@ -1,155 +1,17 @@
 #include "clickhouse/table_fit.hpp"
 
 #include "clickhouse/ddl.hpp"
+#include "clickhouse/table_text.hpp"
 #include "transform/clickhouse_type.hpp"
 
 #include <algorithm>
-#include <set>
 #include <string_view>
 
 namespace millrace::clickhouse {
 
 namespace {
 
-using names = std::set<std::string, std::less<>>;
-
-/// Skips a quoted part that begins at `i`; returns the index of its end quote.
-size_t end_of_quoted(std::string_view text, size_t i) {
-  auto quote = text[i];
-  for (++i; i < text.size() && text[i] != quote; ++i)
-    if (text[i] == '\\')
-      ++i;
-  return std::min(i, text.size() - 1);
-}
-
-bool is_word(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z')
-         || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-std::string unquote(std::string_view text) {
-  if (text.empty() || (text.front() != '`' && text.front() != '"'))
-    return std::string{text};
-  std::string out;
-  for (size_t i = 1; i + 1 < text.size(); ++i) {
-    if (text[i] == '\\' && i + 2 < text.size())
-      ++i;
-    out += text[i];
-  }
-  return out;
-}
-
-/// Without a pair of brackets around all of it: newer servers tell the key
-/// `(a)` as it was written.
-std::string_view without_brackets(std::string_view text) {
-  if (text.empty() || text.front() != '(')
-    return text;
-  int depth = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto c = text[i];
-    if (c == '`' || c == '"' || c == '\'')
-      i = end_of_quoted(text, i);
-    else if (c == '(')
-      ++depth;
-    else if (c == ')' && --depth == 0)
-      return i + 1 == text.size() ? text.substr(1, i - 1) : text;
-  }
-  return text;
-}
-
-/// The elements of `a, f(b, c), d`, also inside of brackets.
-std::vector<std::string> elements(std::string_view text) {
-  text = without_brackets(text);
-  std::vector<std::string> out;
-  size_t begin = 0;
-  int depth = 0;
-  auto add = [&](size_t end) {
-    auto x = text.substr(begin, end - begin);
-    while (!x.empty() && x.front() == ' ')
-      x.remove_prefix(1);
-    while (!x.empty() && x.back() == ' ')
-      x.remove_suffix(1);
-    if (!x.empty())
-      out.emplace_back(x);
-  };
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto c = text[i];
-    if (c == '`' || c == '"' || c == '\'') {
-      i = end_of_quoted(text, i);
-    } else if (c == '(') {
-      ++depth;
-    } else if (c == ')') {
-      --depth;
-    } else if (c == ',' && depth == 0) {
-      add(i);
-      begin = i + 1;
-    }
-  }
-  add(text.size());
-  return out;
-}
-
-/// All words and quoted names of an expression, literals left out.
-names identifiers(std::string_view text) {
-  names out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto c = text[i];
-    if (c == '`' || c == '"') {
-      auto end = end_of_quoted(text, i);
-      out.insert(unquote(text.substr(i, end - i + 1)));
-      i = end;
-    } else if (c == '\'') {
-      i = end_of_quoted(text, i);
-    } else if (is_word(c)) {
-      auto begin = i;
-      while (i < text.size() && is_word(text[i]))
-        ++i;
-      out.emplace(text.substr(begin, i - begin));
-      --i;
-    }
-  }
-  return out;
-}
-
-/// Position of a clause's keyword outside of quotes and parentheses.
-size_t find_clause(std::string_view text, std::string_view keyword) {
-  int depth = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto c = text[i];
-    if (c == '`' || c == '"' || c == '\'')
-      i = end_of_quoted(text, i);
-    else if (c == '(')
-      ++depth;
-    else if (c == ')')
-      --depth;
-    else if (depth == 0 && text.substr(i, keyword.size()) == keyword)
-      return i;
-  }
-  return std::string_view::npos;
-}
-
-std::string_view ttl_of(std::string_view engine_full) {
-  constexpr std::string_view keyword = " TTL ";
-  auto begin = find_clause(engine_full, keyword);
-  if (begin == std::string_view::npos)
-    return {};
-  auto out = engine_full.substr(begin + keyword.size());
-  return out.substr(0, find_clause(out, " SETTINGS "));
-}
-
-/// The last two arguments of the engine.
-bool has_version_arguments(std::string_view engine_full) {
-  auto begin = engine_full.find('(');
-  if (begin == std::string_view::npos)
-    return false;
-  auto end = begin;
-  for (; end < engine_full.size() && engine_full[end] != ')'; ++end)
-    if (engine_full[end] == '\'')
-      end = end_of_quoted(engine_full, end);
-  auto xs = elements(engine_full.substr(begin + 1, end - begin - 1));
-  return xs.size() >= 2 && unquote(xs[xs.size() - 2]) == "_version"
-         && unquote(xs.back()) == "_deleted";
-}
+using names = identifier_set;
 
 std::string in_quotes(std::string_view x) {
   return '"' + std::string{x} + '"';
@@ -168,6 +30,7 @@ public:
     check_engine();
     check_keys();
     check_ttl();
+    check_row_policies();
     std::string before;
     for (auto& column : wanted_.columns) {
       check_column(column, before);
@@ -230,6 +93,20 @@ private:
                 + ", which is not in the key: deleted rows would come back");
   }
 
+  void check_row_policies() {
+    for (auto& name : found_.row_policies)
+      problem("the row policy " + in_quotes(name)
+              + " hides rows of it: values and versions are looked up in it");
+  }
+
+  /// An expired value becomes a default, of the version and the mark of
+  /// deleted rows too.
+  void check_column_ttl(const existing_table::column& x) {
+    if (!x.ttl.empty())
+      problem("column " + in_quotes(x.name) + " has TTL " + x.ttl
+              + ": its values would become defaults");
+  }
+
   void check_column(const target_column& x, const std::string& before) {
     auto old = find(x.name);
     if (old == nullptr) {
@@ -241,6 +118,7 @@ private:
                 + ", which is in the key");
       return;
     }
+    check_column_ttl(*old);
     if (!check_writable(*old))
       return;
     auto have = transform::parse_type(old->type);
@@ -265,6 +143,7 @@ private:
         problem("it has no column " + in_quotes(x.name) + ' ' + x.type);
       return;
     }
+    check_column_ttl(*old);
     if (x.name == "_lsn" || !check_writable(*old))
       return;
     if (old->type != x.type)

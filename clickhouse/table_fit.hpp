@@ -17,6 +17,8 @@ struct existing_table {
     std::string default_kind;
     bool in_sorting_key = false;
     bool in_partition_key = false;
+    /// Expression of the column's own TTL.
+    std::string ttl = {};
   };
 
   std::string engine;
@@ -24,6 +26,9 @@ struct existing_table {
   std::string engine_full;
   std::string sorting_key;
   std::vector<column> columns;
+
+  /// Those that apply to our user.
+  std::vector<std::string> row_policies = {};
 };
 
 /// What it takes to use an existing table.
@@ -38,7 +43,8 @@ struct table_fit {
 /// Compares an existing table with the one that is wanted: engine, types
 /// column by column, and that ORDER BY holds the whole key and, like PARTITION
 /// BY and TTL, nothing else. A tombstone carries defaults outside of the key,
-/// so any other expression would bring deleted rows back.
+/// so any other expression would bring deleted rows back. Columns with a TTL of
+/// their own and row policies would make other rows of what was written.
 table_fit fit(const target_options& options, const target_table& wanted,
               const existing_table& found);
 

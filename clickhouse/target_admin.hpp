@@ -85,6 +85,13 @@ public:
 
   result<void> write_dead_letters(const std::vector<dead_letter>& xs);
 
+  /// Number of the source table's dead letters that nobody has dealt with.
+  result<uint64_t> open_letters(const std::string& table);
+
+  /// Marks open dead letters below a version as dealt with: the table's rows of
+  /// then are gone, or have been taken again.
+  result<void> supersede_letters(const target_table& x, version below);
+
   /// Whether changes of the source table have ever been put aside.
   result<bool> has_dead_letters(const std::string& table);
 

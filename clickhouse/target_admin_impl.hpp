@@ -11,6 +11,9 @@ namespace millrace::clickhouse {
 using text_rows = std::vector<std::vector<std::string>>;
 text_rows parse_tab_separated(std::string_view body);
 
+/// A version as UInt128 in a statement.
+std::string version_literal(const version& x);
+
 /// Shared by the parts of `target_admin`; each has a source file of its own.
 struct target_admin::impl {
   impl(target_options options, std::string pipeline,
@@ -45,6 +48,10 @@ struct target_admin::impl {
 
   /// Nothing when there is no such table.
   result<std::optional<existing_table>> describe(std::string_view name);
+
+  /// Names of the row policies that apply to our user; none where it may not
+  /// see them.
+  result<std::vector<std::string>> row_policies(std::string_view table);
 
   /// Tells that a fact cannot be had because its table is missing.
   bool table_is_missing() const;

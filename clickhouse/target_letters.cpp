@@ -1,7 +1,9 @@
 #include "clickhouse/ddl.hpp"
 #include "clickhouse/float_keys.hpp"
+#include "clickhouse/letter_statements.hpp"
 #include "clickhouse/names.hpp"
 #include "clickhouse/row_binary.hpp"
+#include "clickhouse/settings.hpp"
 #include "clickhouse/target_admin_impl.hpp"
 
 #include <algorithm>
@@ -67,6 +69,31 @@ target_admin::write_dead_letters(const std::vector<dead_letter>& xs) {
     {}, {body});
 }
 
+result<uint64_t> target_admin::open_letters(const std::string& table) {
+  auto& x = *impl_;
+  auto found = x.rows("SELECT count() FROM "
+                        + quote_name(x.options.database, ddl::dead_letter_table)
+                        + " FINAL WHERE " + letters_of(x.pipeline, table),
+                      "count the dead letters of " + table);
+  if (!found)
+    return tl::unexpected(std::move(found.error()));
+  return found->empty() ? 0 : std::stoull(found->front()[0]);
+}
+
+result<void>
+target_admin::supersede_letters(const target_table& table, version below) {
+  auto& x = *impl_;
+  auto name = table.source->full_name();
+  auto had = has_dead_letters(name);
+  if (!had || !*had)
+    return had ? result<void>{} : tl::unexpected(std::move(had.error()));
+  return x.run(resolve_statement(x.options, "superseded",
+                                 letters_of(x.pipeline, name)
+                                   + " AND version < "
+                                   + version_literal(below)),
+               "mark old dead letters of " + name, insert_settings());
+}
+
 result<bool> target_admin::has_dead_letters(const std::string& table) {
   auto& x = *impl_;
   auto found = x.rows("SELECT 1 FROM "
@@ -101,8 +128,7 @@ target_admin::refused(const target_table& table,
     auto sql = "SELECT " + key
                + " AS k, version, JSONExtractKeys(event, 'after') FROM "
                + quote_name(x.options.database, ddl::dead_letter_table)
-               + " WHERE pipeline = " + quote_literal(x.pipeline)
-               + " AND `table` = " + quote_literal(name)
+               + " WHERE " + letters_of(x.pipeline, name)
                + " AND op != 'delete' AND k IN (SELECT * FROM "
                  "format(RowBinary, 'k String', "
                + quote_literal(list) + "))";

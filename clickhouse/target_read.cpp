@@ -173,10 +173,6 @@ result<stored_rows> target_admin::read(const target_table& table,
 result<void> target_admin::clear(const target_table& table, version below,
                                  version at, int64_t committed_at) {
   auto& x = *impl_;
-  auto literal = [](const version& v) {
-    return "bitOr(bitShiftLeft(toUInt128(" + std::to_string(v.major)
-           + "), 64), toUInt128(" + std::to_string(v.minor) + "))";
-  };
   auto by_version = table.source->identity == table_identity::append_only;
   std::string names;
   for (auto& name : ddl::key_names(table))
@@ -187,10 +183,10 @@ result<void> target_admin::clear(const target_table& table, version below,
   // equal versions the later insert counts.
   auto sql = "INSERT INTO " + from + " (" + names
              + "_version, _deleted, _committed_at) SELECT " + names
-             + (by_version ? "_version" : literal(at))
+             + (by_version ? "_version" : version_literal(at))
              + ", 1, fromUnixTimestamp64Micro(toInt64("
              + std::to_string(committed_at) + "), 'UTC') FROM " + from
-             + " FINAL WHERE _version < " + literal(below);
+             + " FINAL WHERE _version < " + version_literal(below);
   return x.run(sql, "clear \"" + table.name + '"', insert_settings());
 }
 

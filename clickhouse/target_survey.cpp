@@ -1,6 +1,5 @@
 #include "clickhouse/ddl.hpp"
 #include "clickhouse/names.hpp"
-#include "clickhouse/row_binary.hpp"
 #include "clickhouse/settings.hpp"
 #include "clickhouse/target_admin_impl.hpp"
 #include "transform/names.hpp"
@@ -10,28 +9,6 @@
 namespace millrace::clickhouse {
 
 namespace {
-
-/// Ends of ranges that servers are known to have, the widest first.
-struct range_end {
-  int32_t days;
-  int64_t microseconds;
-  const char* date;
-  const char* timestamp;
-};
-
-constexpr range_end lower_ends[] = {
-  {-719'162, -62'135'596'800'000'000, "0001-01-01",
-   "0001-01-01 00:00:00.000000"},
-  {-25'567, -2'208'988'800'000'000, "1900-01-01", "1900-01-01 00:00:00.000000"},
-  {-16'436, -1'420'070'400'000'000, "1925-01-01", "1925-01-01 00:00:00.000000"},
-};
-
-constexpr range_end upper_ends[] = {
-  {2'932'896, 253'402'300'799'999'999, "9999-12-31",
-   "9999-12-31 23:59:59.999999"},
-  {120'529, 10'413'791'999'999'999, "2299-12-31", "2299-12-31 23:59:59.999999"},
-  {114'635, 9'904'636'799'999'999, "2283-11-11", "2283-11-12 23:59:59.999999"},
-};
 
 /// Privileges on the database's tables that millrace uses.
 constexpr const char* privileges[] = {
@@ -78,6 +55,10 @@ private:
       {code, std::move(subject), std::move(text), std::move(remedy), warning});
   }
 
+  std::string user() const {
+    return "user \"" + x_.options.user + '"';
+  }
+
   std::string database() const {
     return "database \"" + x_.options.database + '"';
   }
@@ -98,8 +79,8 @@ private:
   }
 
   void add_read_only() {
-    add(ec::target_refused, "user \"" + x_.options.user + '"',
-        "it may only read", "give it a profile with readonly = 0");
+    add(ec::target_refused, user(), "it may only read",
+        "give it a profile with readonly = 0");
   }
 
   /// Tries each setting that millrace sends, by sending it.
@@ -154,8 +135,12 @@ private:
   /// Servers that cannot be asked (before 24.10) count as if it were granted:
   /// the first statement will tell.
   result<bool> has_grant(const std::string& privilege) {
-    auto sql = "CHECK GRANT " + privilege + " ON "
-               + quote_name(x_.options.database) + ".*";
+    return has_grant(privilege, quote_name(x_.options.database));
+  }
+
+  result<bool>
+  has_grant(const std::string& privilege, const std::string& where) {
+    auto sql = "CHECK GRANT " + privilege + " ON " + where + ".*";
     auto found = x_.rows(sql, "ask for privileges");
     if (found)
       return found->empty() || found->front()[0] != "0";
@@ -166,16 +151,30 @@ private:
 
   result<void> check_privileges() {
     std::string missing;
+    auto writes = false;
     for (std::string privilege : privileges) {
       auto granted = has_grant(privilege);
       if (!granted)
         return tl::unexpected(std::move(granted.error()));
       if (!*granted)
         missing += (missing.empty() ? "" : ", ") + privilege;
+      writes = writes || (*granted && privilege != "SELECT");
     }
+    // The table function format() asks for it, on everything.
+    auto temporary = has_grant("CREATE TEMPORARY TABLE", "*");
+    if (!temporary)
+      return tl::unexpected(std::move(temporary.error()));
+    if (!*temporary)
+      add(ec::target_refused, user(),
+          "it lacks the privilege CREATE TEMPORARY TABLE, without which rows "
+          "cannot be looked up by key",
+          "GRANT CREATE TEMPORARY TABLE ON *.* TO "
+            + quote_name(x_.options.user));
     if (!missing.empty())
-      add(ec::target_refused, "user \"" + x_.options.user + '"',
-          "it lacks privileges on " + database() + ": " + missing,
+      add(ec::target_refused, user(),
+          (writes ? "it lacks privileges on "
+                  : "it may only read: it lacks privileges on ")
+            + database() + ": " + missing,
           "GRANT " + missing + " ON " + quote_name(x_.options.database)
             + ".* TO " + quote_name(x_.options.user));
     return {};
@@ -255,44 +254,6 @@ result<std::vector<problem>>
 target_admin::survey(const std::vector<target_table_ptr>& tables,
                      std::vector<std::string>& plan) {
   return surveyor{*impl_, tables, plan}.run();
-}
-
-result<transform::server_limits> target_admin::limits() {
-  auto& x = *impl_;
-  std::string values;
-  for (auto& ends : {lower_ends, upper_ends})
-    for (auto i = ends; i != ends + std::size(lower_ends); ++i) {
-      put_integer(values, i->days);
-      put_integer(values, i->microseconds);
-    }
-  // What a value in binary form reads as is what an insert of it stores.
-  auto found
-    = x.rows("SELECT toString(d), toString(t) FROM format(RowBinary, 'd "
-             "Date32, t DateTime64(6, \\'UTC\\')', "
-               + quote_literal(values) + ')',
-             "find out the ranges of dates");
-  if (!found)
-    return tl::unexpected(std::move(found.error()));
-  constexpr auto n = std::size(lower_ends);
-  if (found->size() != 2 * n)
-    return fail(ec::target_unsuitable,
-                "cannot find out the ranges of dates: the server answered "
-                  + std::to_string(found->size()) + " rows");
-  transform::server_limits out;
-  // The widest that holds is written last.
-  for (auto i = n; i-- > 0;) {
-    auto& low = (*found)[i];
-    if (low.at(0) == lower_ends[i].date)
-      out.date_min = lower_ends[i].days;
-    if (low.at(1) == lower_ends[i].timestamp)
-      out.timestamp_min = lower_ends[i].microseconds;
-    auto& high = (*found)[n + i];
-    if (high.at(0) == upper_ends[i].date)
-      out.date_max = upper_ends[i].days;
-    if (high.at(1) == upper_ends[i].timestamp)
-      out.timestamp_max = upper_ends[i].microseconds;
-  }
-  return out;
 }
 
 } // namespace millrace::clickhouse

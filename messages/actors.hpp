@@ -20,7 +20,8 @@ using transformer_actor = caf::typed_actor<
 
 /// The SINK interface: one target table.
 using sink_actor = caf::typed_actor<
-  // Writes rows. The reply means durable.
+  // Writes rows. The reply means durable. Failures that concern this block
+  // only: `rows_refused`; the table only: `table_unsuitable`.
   caf::replies_to<row_block_ptr>::with<atom::ack>,
   // Somebody waits for what is queued: do not collect more.
   caf::reacts_to<atom::flush>,
@@ -53,7 +54,8 @@ using target_agent_actor = caf::typed_actor<
   caf::replies_to<atom::read, stored_query_ptr>::with<stored_rows_ptr>,
   // Tombstones for all rows below a version.
   caf::replies_to<atom::clear, clear_request_ptr>::with<atom::ack>,
-  // Stores dead letters. The reply means durable.
+  // Stores dead letters of one table. The reply means durable; the failure
+  // `table_unsuitable` that the table has too many of them.
   caf::replies_to<dead_letters_ptr>::with<atom::ack>>
   // The direct way keeps its state in the target.
   ::extend_with<state_store_actor>;

@@ -45,6 +45,9 @@ enum class ec : uint8_t {
   table_unsuitable,
   /// A local resource is missing: port taken, folder not writable. Fatal.
   local_failure,
+  /// The target refuses an insert for what is in its rows. Never leaves the
+  /// transform side: the rows are found and put aside.
+  rows_refused,
   /// Number of codes; not an error.
   ec_count,
 };

@@ -27,6 +27,7 @@ constexpr const char* names[] = {
   "target_unsuitable",
   "table_unsuitable",
   "local_failure",
+  "rows_refused",
 };
 
 static_assert(ec{std::size(names)} == ec::ec_count,

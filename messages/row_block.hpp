@@ -22,6 +22,9 @@ struct row_block {
 
   /// Somebody waits for it: insert without collecting more.
   bool urgent = false;
+
+  /// Part of a block that was refused: insert it without any other.
+  bool alone = false;
 };
 
 using row_block_ptr = std::shared_ptr<const row_block>;

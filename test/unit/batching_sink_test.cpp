@@ -64,7 +64,9 @@ struct fixture : test::peers_fixture {
     sys.spawn([=, this](caf::event_based_actor* me) {
       me->request(sink, caf::infinite, x)
         .then([=, this](atom::ack) { durable.push_back(number); },
-              [](const caf::error&) {});
+              [=, this](const caf::error& err) {
+                failed.push_back(std::to_string(number) + ' ' + render(err));
+              });
     });
     consume_messages();
   }
@@ -82,6 +84,7 @@ struct fixture : test::peers_fixture {
   std::shared_ptr<std::string> end;
   int sent = 0;
   std::vector<int> durable;
+  std::vector<std::string> failed;
 };
 
 using numbers = std::vector<int>;
@@ -294,6 +297,61 @@ CAF_TEST(ends with the reason when a write fails) {
   CAF_CHECK_EQUAL(*end, "target_refused: refused");
   CAF_CHECK(durable.empty());
   CAF_CHECK_EQUAL(active->load(), 0);
+}
+
+CAF_TEST(of refused blocks each is tried alone) {
+  start();
+  send(block(1)); // in flight, so that the others meet in one insert
+  send(block(2));
+  send(block(3));
+  send(block(4));
+  confirm(0);
+  pass(20ms);
+  CAF_REQUIRE_EQUAL((*jobs)[1]->rows, 9u);
+  refuse(pool, jobs, 1, ec::rows_refused);
+  CAF_CHECK(failed.empty());
+  CAF_REQUIRE_EQUAL(jobs->size(), 3u);
+  CAF_CHECK_EQUAL((*jobs)[2]->rows, 2u);
+  confirm(2);
+  pass(20ms);
+  CAF_REQUIRE_EQUAL(jobs->size(), 4u);
+  CAF_CHECK_EQUAL((*jobs)[3]->rows, 3u);
+  refuse(pool, jobs, 3, ec::rows_refused);
+  CAF_CHECK_EQUAL(failed, std::vector<std::string>{"2 rows_refused: refused"});
+  pass(20ms);
+  CAF_REQUIRE_EQUAL(jobs->size(), 5u);
+  CAF_CHECK_EQUAL((*jobs)[4]->rows, 4u);
+  confirm(4);
+  CAF_CHECK_EQUAL(durable, (numbers{0, 1, 3}));
+  CAF_CHECK_EQUAL(*end, "");
+  CAF_CHECK_EQUAL(active->load(), 0);
+}
+
+CAF_TEST(a block that is to be alone is alone) {
+  start();
+  send(block(1));
+  send(block(2));
+  auto single = block(3);
+  single->alone = true;
+  send(single);
+  send(block(4));
+  confirm(0);
+  for (size_t i = 1; i < 4; ++i) {
+    pass(20ms);
+    CAF_REQUIRE_EQUAL(jobs->size(), i + 1);
+    CAF_CHECK_EQUAL((*jobs)[i]->rows, i + 1);
+    confirm(i);
+  }
+  CAF_CHECK_EQUAL(durable, (numbers{0, 1, 2, 3}));
+}
+
+CAF_TEST(a table that takes no inserts is for those who send the rows) {
+  start();
+  send(block(1));
+  refuse(pool, jobs, 0, ec::table_unsuitable);
+  CAF_CHECK_EQUAL(failed,
+                  std::vector<std::string>{"0 table_unsuitable: refused"});
+  CAF_CHECK_EQUAL(*end, "");
 }
 
 CAF_TEST(stops in the middle) {

@@ -17,6 +17,7 @@ struct fake_server {
   std::vector<std::string> ids;
   std::deque<result<void>> inserts;
   std::deque<result<void>> kills;
+  std::deque<result<void>> probes;
 };
 
 class fake_writer : public block_writer {
@@ -30,6 +31,11 @@ public:
     server_->log.push_back("insert " + std::to_string(job.rows));
     server_->ids.push_back(id);
     return next(server_->inserts);
+  }
+
+  result<void> probe(const target_table& table) override {
+    server_->log.push_back("probe " + table.name);
+    return next(server_->probes);
   }
 
   result<void> kill(const std::string& id) override {
@@ -140,6 +146,19 @@ CAF_TEST(does not repeat an insert that it was not allowed to end) {
   server->kills = {fail(ec::target_refused, "no privilege")};
   CAF_CHECK_EQUAL(insert(1), "target_refused: no privilege");
   CAF_CHECK_EQUAL(server->log, (log_type{"insert 1", "kill"}));
+}
+
+CAF_TEST(rows are refused only where the table takes inserts) {
+  server->inserts = {fail(ec::rows_refused, "constraint")};
+  CAF_CHECK_EQUAL(insert(1), "rows_refused: constraint");
+  CAF_CHECK_EQUAL(server->log, (log_type{"insert 1", "probe t"}));
+  server->inserts = {fail(ec::rows_refused, "odd")};
+  server->probes
+    = {fail(ec::target_failed, "busy"), fail(ec::rows_refused, "nothing goes")};
+  CAF_CHECK_EQUAL(insert(1), "table_unsuitable: nothing goes");
+  server->inserts = {fail(ec::rows_refused, "odd")};
+  server->probes = {fail(ec::target_refused, "no privilege")};
+  CAF_CHECK_EQUAL(insert(1), "target_refused: no privilege");
 }
 
 CAF_TEST(gives up when the unit stops) {

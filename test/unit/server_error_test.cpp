@@ -46,9 +46,11 @@ CAF_TEST(a long text is cut between characters) {
 }
 
 CAF_TEST(what may pass is tried again) {
-  for (auto code : {3,   159, 160, 202, 209, 210, 216, 225, 236, 241, 242,
+  for (auto code : {3,   159, 160, 202, 209, 210, 225, 236, 241, 242,
                     243, 252, 285, 286, 319, 394, 425, 734, 745, 999, 1000})
     CAF_CHECK(class_of(code) == ec::target_failed);
+  // The first of two equal requests still runs: it has to be ended.
+  CAF_CHECK(class_of(216) == ec::target_unavailable);
 }
 
 CAF_TEST(refusals and misfits are told apart) {
@@ -56,6 +58,16 @@ CAF_TEST(refusals and misfits are told apart) {
     CAF_CHECK(class_of(code) == ec::target_refused);
   for (auto code : {6, 27, 33, 44, 47, 50, 53, 60, 62, 81, 115, 190, 349, 117})
     CAF_CHECK(class_of(code) == ec::target_unsuitable);
+}
+
+CAF_TEST(a refused insert is blamed on rows or table or server) {
+  // Constraints, sizes, conversions, throwIf of a view, and what is unknown.
+  for (auto code : {469, 131, 128, 70, 117, 349, 691, 395, 153, 6, 9'999})
+    CAF_CHECK(blame_insert(code) == ec::rows_refused);
+  for (auto code : {16, 20, 53, 60})
+    CAF_CHECK(blame_insert(code) == ec::table_unsuitable);
+  for (auto code : {0, 48, 62, 81, 115})
+    CAF_CHECK(blame_insert(code) == ec::target_unsuitable);
 }
 
 CAF_TEST(a full disk passes whatever the code is) {

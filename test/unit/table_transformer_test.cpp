@@ -214,6 +214,103 @@ CAF_TEST(a part without a good row is durable with its dead letters) {
   CAF_CHECK(done->answered());
 }
 
+// -- rows that the target refuses ---------------------------------------------
+
+CAF_TEST(rows that the target refuses are found and put aside) {
+  batch_builder b{source};
+  for (auto id : {"1", "2", "3", "4", "5", "6", "7"})
+    b.insert({id, "1", "x"});
+  auto done = send(b);
+  // The target takes all rows but those of 3 and 6.
+  for (size_t i = 0; i < blocks(); ++i) {
+    auto ids = values(i, "id");
+    auto bad = [&](auto id) {
+      return std::find(ids.begin(), ids.end(), id) != ids.end();
+    };
+    if (bad("3") || bad("6"))
+      refuse(sink, sink_log->blocks, i, ec::rows_refused);
+    else
+      make_durable(i);
+  }
+  CAF_CHECK(done->answered());
+  CAF_CHECK(!(*sink_log->blocks)[0]->alone);
+  CAF_CHECK((*sink_log->blocks)[1]->alone);
+  CAF_CHECK((*sink_log->blocks)[1]->urgent);
+  CAF_REQUIRE_EQUAL(admin_log->letters->size(), 2u);
+  strings keys;
+  for (const auto& x : admin_log->letters->all) {
+    CAF_REQUIRE_EQUAL(x.what->size(), 1u);
+    keys.push_back(x.what->front().key);
+    CAF_CHECK_EQUAL(x.what->front().error, "refused");
+  }
+  std::sort(keys.begin(), keys.end());
+  CAF_CHECK_EQUAL(keys, (strings{R"({"id":"3"})", R"({"id":"6"})"}));
+  CAF_CHECK_EQUAL(numbers().dead_letters.value(), 2u);
+  CAF_CHECK_EQUAL(*end, "");
+}
+
+CAF_TEST(a refused change of a key is one dead letter) {
+  batch_builder b{source};
+  b.update(old_row::key, {"1", {}, {}}, {"2", "1", "x"});
+  auto done = send(b);
+  CAF_CHECK_EQUAL(values(0, "id"), (strings{"1", "2"}));
+  refuse(sink, sink_log->blocks, 0, ec::rows_refused);
+  CAF_CHECK(done->answered());
+  CAF_CHECK_EQUAL(blocks(), 1u);
+  CAF_REQUIRE_EQUAL(admin_log->letters->size(), 1u);
+  CAF_CHECK_EQUAL(admin_log->letters->back()->front().key, R"({"id":"2"})");
+}
+
+CAF_TEST(restored values are in the halves of a refused block too) {
+  store(100, "old");
+  auto b = at(200);
+  b.update({"1", "2", u});
+  b.insert({"3", "many", "x"});
+  b.insert({"2", "2", "y"});
+  auto done = send(b);
+  CAF_CHECK_EQUAL(admin_log->letters->size(), 1u);
+  refuse(sink, sink_log->blocks, 0, ec::rows_refused);
+  CAF_REQUIRE_EQUAL(blocks(), 3u);
+  CAF_CHECK_EQUAL(values(1, "body"), strings{"old"});
+  CAF_CHECK_EQUAL(values(2, "body"), strings{"y"});
+  make_durable(1);
+  make_durable(2);
+  CAF_CHECK(done->answered());
+  CAF_CHECK_EQUAL(admin_log->letters->size(), 1u);
+}
+
+CAF_TEST(a target table that takes no inserts lets the table go) {
+  admin_log->held = {"save"};
+  auto done = send_row({"1", "1", "x"});
+  auto second = send_row({"2", "1", "x"});
+  refuse(sink, sink_log->blocks, 0, ec::table_unsuitable);
+  refuse(sink, sink_log->blocks, 1, ec::rows_refused);
+  auto third = send_row({"3", "1", "x"});
+  CAF_CHECK_EQUAL(quarantine(), "refused");
+  CAF_CHECK(done->pending());
+  CAF_CHECK(second->pending());
+  CAF_CHECK(third->pending());
+  CAF_REQUIRE_EQUAL(admin_log->count("save"), 1u);
+  answer(admin, admin_log->saves, 0, atom::ack_v);
+  CAF_CHECK(done->answered());
+  CAF_CHECK(second->answered());
+  CAF_CHECK(third->answered());
+  CAF_CHECK_EQUAL(admin_log->letters->size(), 0u);
+  CAF_CHECK_EQUAL(*end, "");
+}
+
+CAF_TEST(a table with too many dead letters is let go) {
+  admin_log->failing["letters"] = ec::table_unsuitable;
+  auto done = send_row({"1", "many", "x"});
+  CAF_CHECK(done->answered());
+  CAF_CHECK_EQUAL(quarantine(), "letters failed");
+  CAF_CHECK_EQUAL(admin_log->state("quarantine", "public.docs"),
+                  "letters failed");
+  CAF_CHECK(send_row({"2", "1", "x"})->answered());
+  CAF_CHECK_EQUAL(blocks(), 0u);
+  CAF_CHECK_EQUAL(*end, "");
+}
+
 // -- values that the stream left out ------------------------------------------
 
 CAF_TEST(an unchanged value is read when all before is durable) {

@@ -383,7 +383,63 @@ CAF_TEST(the survey names what stands in the way) {
         "it lacks privileges on database \"d\": SELECT, INSERT",
         "its name is too long", "[target] engine: its path is the same"})
     CAF_CHECK(find(*x, part) != nullptr);
-  CAF_CHECK_EQUAL(x->size(), 6u);
+  CAF_CHECK_EQUAL(x->size(), 7u);
+}
+
+CAF_TEST(the survey knows what looking rows up needs) {
+  on("version()", "26.7.1.1\n");
+  on("system.databases", "1\n");
+  on("CHECK GRANT", "1\n");
+  on("CHECK GRANT CREATE TEMPORARY TABLE ON *.*", "0\n");
+  std::vector<std::string> plan;
+  target_admin uut{options, "p"};
+  auto x = uut.survey({}, plan);
+  CAF_REQUIRE(x);
+  CAF_REQUIRE_EQUAL(x->size(), 1u);
+  CAF_CHECK(find(*x, "GRANT CREATE TEMPORARY TABLE ON *.* TO `default`")
+            != nullptr);
+}
+
+CAF_TEST(the survey knows users that were granted nothing but to read) {
+  on("version()", "26.7.1.1\n");
+  on("system.databases", "1\n");
+  on("CHECK GRANT", "0\n");
+  on("CHECK GRANT SELECT", "1\n");
+  std::vector<std::string> plan;
+  target_admin uut{options, "p"};
+  auto x = uut.survey({}, plan);
+  CAF_REQUIRE(x);
+  CAF_CHECK(find(*x, "it may only read: it lacks privileges on database \"d\": "
+                     "INSERT")
+            != nullptr);
+}
+
+CAF_TEST(what an existing table does to its rows is noticed) {
+  on("FROM system.tables",
+     "ReplacingMergeTree\tReplacingMergeTree(_version, _deleted) ORDER BY "
+     "id\tid\tCREATE TABLE d.t (`id` Int64, `v` String TTL _committed_at + "
+     "toIntervalDay(1)) ENGINE = ReplacingMergeTree(_version, _deleted)\n");
+  on("FROM system.columns",
+     "id\tInt64\t\t1\t0\nv\tString\t\t0\t0\n"
+     "_version\tUInt128\t\t0\t0\n_deleted\tUInt8\t\t0\t0\n"
+     "_committed_at\tDateTime64(6, \\'UTC\\')\t\t0\t0\n");
+  auto table = make_target("t", {{"id", "Int64"}, {"v", "String"}}, 1);
+  {
+    on("FROM system.row_policies", "Not enough privileges", 497);
+    target_admin uut{options, "p"};
+    auto done = uut.ensure(*table);
+    CAF_REQUIRE(!done);
+    CAF_CHECK_NOT_EQUAL(
+      done.error().text.find("column \"v\" has TTL _committed_at"),
+      std::string::npos);
+    CAF_CHECK_EQUAL(done.error().text.find("row policy"), std::string::npos);
+  }
+  on("FROM system.row_policies", "few\n");
+  target_admin uut{options, "p"};
+  auto done = uut.ensure(*table);
+  CAF_REQUIRE(!done);
+  CAF_CHECK_NOT_EQUAL(done.error().text.find("row policy \"few\""),
+                      std::string::npos);
 }
 
 CAF_TEST(the survey knows users that may only read) {
@@ -479,6 +535,23 @@ CAF_TEST(changes among the dead letters are found by key) {
   on("JSONExtractKeys", answer.substr(0, answer.size() - 1));
   CAF_CHECK(
     !uut.refused(*make_target("t", {{"id", "Int32"}}, 1), {"{\"id\":\"1\"}"}));
+}
+
+CAF_TEST(old dead letters are marked and not removed) {
+  target_admin uut{options, "p"};
+  auto table = make_target("t", {{"id", "Int32"}}, 1);
+  CAF_CHECK(uut.supersede_letters(*table, {200, 0}));
+  CAF_CHECK(asked("INSERT INTO").empty());
+  on("SELECT 1 FROM `d`.`_dead_letters`", "1\n");
+  CAF_CHECK(uut.supersede_letters(*table, {200, 0}));
+  auto statements = asked("INSERT INTO `d`.`_dead_letters`");
+  CAF_REQUIRE_EQUAL(statements.size(), 1u);
+  for (auto part :
+       {"'superseded', revision + 1, 1", " FINAL WHERE pipeline = 'p'",
+        "version < bitOr(bitShiftLeft(toUInt128(200), 64)"})
+    CAF_CHECK_NOT_EQUAL(statements[0].find(part), std::string::npos);
+  on("SELECT count() FROM `d`.`_dead_letters` FINAL", "12\n");
+  CAF_CHECK_EQUAL(uut.open_letters("public.t").value_or(0), 12u);
 }
 
 CAF_TEST(a table without dead letters is known) {
