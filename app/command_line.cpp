@@ -15,10 +15,18 @@ namespace millrace {
 namespace {
 
 constexpr std::array commands{command::run, command::check, command::status,
-                              command::olap};
+                              command::dlq, command::olap};
 
 std::optional<command> find_command(const std::string& name) {
   for (auto x : commands)
+    if (name == to_string(x))
+      return x;
+  return std::nullopt;
+}
+
+std::optional<dlq_action> find_action(const std::string& name) {
+  for (auto x : {dlq_action::list, dlq_action::show, dlq_action::replay,
+                 dlq_action::drop})
     if (name == to_string(x))
       return x;
   return std::nullopt;
@@ -80,6 +88,12 @@ std::vector<option> options_of(command_line& x) {
     {"--config-file", text(x.config_file), {}, "the name of a file"}};
   if (x.what == command::status)
     result.push_back({"--json", {}, [&x] { x.json = true; }, {}});
+  if (x.what == command::dlq) {
+    result.push_back({"--json", {}, [&x] { x.dlq.json = true; }, {}});
+    result.push_back(
+      {"--table", text(x.dlq.filter.table), {}, "the name of a table"});
+    result.push_back({"--since", text(x.dlq.filter.since), {}, "a time"});
+  }
   return result;
 }
 
@@ -92,7 +106,18 @@ parse_options(command what, const std::vector<std::string>& args) {
   for (const auto& x : options)
     known.push_back(x.name);
   std::set<std::string> given;
+  // The word behind the command.
+  auto acts = what != command::dlq;
   for (size_t i = 1; i < args.size(); ++i) {
+    if (!acts && args[i].rfind('-', 0) != 0) {
+      auto action = find_action(args[i]);
+      if (!action)
+        return wrong(what, "dlq cannot \"" + args[i]
+                             + "\"; it is list, show, replay or drop");
+      result.dlq.what = *action;
+      acts = true;
+      continue;
+    }
     if (args[i] == "--help" || args[i] == "-h") {
       command_line help;
       help.about = what;
@@ -126,6 +151,8 @@ parse_options(command what, const std::vector<std::string>& args) {
     if (!x->store(value))
       return wrong(what, needs + ", got \"" + value + "\"");
   }
+  if (!acts)
+    return wrong(what, "dlq needs list, show, replay or drop");
   auto required = what == command::olap ? "--data-dir" : "--config-file";
   if (given.count(required) == 0)
     return wrong(what, std::string{to_string(what)} + " needs " + required
@@ -137,7 +164,7 @@ parse_options(command what, const std::vector<std::string>& args) {
 
 const char* to_string(command x) {
   constexpr const char* names[]
-    = {"help", "version", "run", "check", "status", "olap"};
+    = {"help", "version", "run", "check", "status", "dlq", "olap"};
   auto i = static_cast<size_t>(x);
   return i < std::size(names) ? names[i] : "unknown";
 }

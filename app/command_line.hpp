@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/dlq.hpp"
 #include "olap/command.hpp"
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 namespace millrace {
 
 /// What the program is asked to do.
-enum class command : uint8_t { help, version, run, check, status, olap };
+enum class command : uint8_t { help, version, run, check, status, dlq, olap };
 
 /// @relates command
 const char* to_string(command x);
@@ -23,12 +24,13 @@ struct command_line {
   /// Of `help`: the command to explain; `help` itself for all.
   command about = command::help;
 
-  /// Of run, check, status.
+  /// Of run, check, status, dlq.
   std::string config_file;
 
   /// Of status.
   bool json = false;
 
+  dlq_options dlq;
   olap::olap_options olap;
 };
 

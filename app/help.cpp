@@ -13,6 +13,8 @@ usage: millrace COMMAND [OPTIONS]
   check  --config-file FILE   says what is ready, what run would do, and what is
                               wrong; changes nothing
   status --config-file FILE   shows what a running node does
+  dlq    ACTION --config-file FILE
+                              lists, shows, replays or drops dead letters
   olap   --data-dir DIR       serves an embedded ClickHouse over HTTP
 
   millrace COMMAND --help     explains a command
@@ -66,6 +68,34 @@ exit code   0 healthy: it follows, lags less than limits.ready-lag, and no table
             arguments
 )__";
 
+constexpr const char* dlq_help
+  = R"__(usage: millrace dlq ACTION --config-file FILE [OPTIONS]
+
+Deals with dead letters: changes that could not be written, in the table
+_dead_letters of the target. Works beside a running node.
+
+  list     one entry each: time, table, operation, key, position, error
+  show     the same with the whole event
+  replay   writes them under their own versions: a row is there afterwards only
+           if nothing newer has been written for its key. Those that still
+           cannot be written stay, with the reason
+  drop     marks them as dealt with, unwritten. A large value that one of them
+           brought stays unknown until a change brings it again
+
+  --config-file FILE, -c FILE   the configuration of the pipeline
+  --table SCHEMA.TABLE          only those of this source table
+  --since TIME                  only those put aside since: 2026-05-01 12:00:00,
+                                UTC
+  --json                        as JSON
+
+environment
+  MILLRACE_SOURCE_PASSWORD      PostgreSQL password, before source.password-file
+  MILLRACE_TARGET_PASSWORD      ClickHouse password, before target.password-file
+
+exit code   0 done; 1 a server does not answer, or some could not be replayed;
+            2 bad configuration or arguments
+)__";
+
 constexpr const char* olap_help
   = R"__(usage: millrace olap --data-dir DIR [OPTIONS]
 
@@ -101,6 +131,8 @@ std::string help_text(command about) {
       return check_help;
     case command::status:
       return status_help;
+    case command::dlq:
+      return dlq_help;
     case command::olap:
       return olap_help;
     default:

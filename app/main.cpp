@@ -50,6 +50,8 @@ int with_configuration(const command_line& line) {
       return run_node(*config);
     case command::check:
       return check(*config, std::cout);
+    case command::dlq:
+      return dlq(*config, line.dlq, std::cout, std::cerr);
     default:
       return status(*config, line.json, std::cout, std::cerr);
   }

@@ -58,6 +58,35 @@ CAF_TEST(reads the options of olap) {
                   "--help");
 }
 
+CAF_TEST(reads what to do with dead letters) {
+  for (auto what : {dlq_action::list, dlq_action::show, dlq_action::replay,
+                    dlq_action::drop}) {
+    auto x = parse_command_line({"dlq", to_string(what), "-c", "m.conf"});
+    CAF_REQUIRE(x);
+    CAF_CHECK(x->what == command::dlq);
+    CAF_CHECK(x->dlq.what == what);
+    CAF_CHECK_EQUAL(x->config_file, "m.conf");
+    CAF_CHECK(!x->dlq.json && x->dlq.filter.table.empty());
+  }
+  auto x
+    = parse_command_line({"dlq", "--json", "show", "--table=a.b", "--since",
+                          "2026-05-01 12:00:00", "--config-file", "m.conf"});
+  CAF_REQUIRE(x);
+  CAF_CHECK(x->dlq.json);
+  CAF_CHECK_EQUAL(x->dlq.filter.table, "a.b");
+  CAF_CHECK_EQUAL(x->dlq.filter.since, "2026-05-01 12:00:00");
+  CAF_CHECK_EQUAL(error_of({"dlq", "-c", "x"}),
+                  "dlq needs list, show, replay or drop; see: millrace dlq "
+                  "--help");
+  CAF_CHECK_EQUAL(error_of({"dlq", "retry", "-c", "x"}),
+                  "dlq cannot \"retry\"; it is list, show, replay or drop; "
+                  "see: millrace dlq --help");
+  CAF_CHECK_EQUAL(error_of({"dlq", "list", "drop", "-c", "x"}),
+                  "dlq takes no argument \"drop\"; see: millrace dlq --help");
+  CAF_CHECK_EQUAL(error_of({"dlq", "list"}),
+                  "dlq needs --config-file FILE; see: millrace dlq --help");
+}
+
 CAF_TEST(help is for all or for one command) {
   for (const auto& args : {words{"--help"}, words{"-h"}, words{"help"}}) {
     auto x = parse_command_line(args);
@@ -75,8 +104,8 @@ CAF_TEST(help is for all or for one command) {
 }
 
 CAF_TEST(each command has a help text of its own that names its options) {
-  for (auto what :
-       {command::run, command::check, command::status, command::olap}) {
+  for (auto what : {command::run, command::check, command::status, command::dlq,
+                    command::olap}) {
     auto text = help_text(what);
     CAF_CHECK(text.find(std::string{"usage: millrace "} + to_string(what))
               == 0);
