@@ -11,8 +11,8 @@ RUN cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release \
 
 FROM debian:bookworm-slim
 RUN apt-get update -qq \
-    && apt-get install -qq -y --no-install-recommends ca-certificates libcaf-core0.17 libcaf-io0.17 libcaf-openssl0.17 \
-       libboost-json1.81.0 libcurl4 libfmt9 liblz4-1 libpq5 libspdlog1.10 libzstd1 zlib1g \
+    && apt-get install -qq -y --no-install-recommends ca-certificates libcaf-core0.17 libboost-json1.81.0 \
+       libcurl4 libfmt9 liblz4-1 libpq5 libspdlog1.10 libzstd1 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --no-create-home --shell /usr/sbin/nologin millrace
 COPY --from=build /millrace/build/millrace /usr/local/bin/millrace

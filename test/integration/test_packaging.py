@@ -82,6 +82,23 @@ def test_dockerfile_has_two_stages_and_needs_only_files_that_exist():
                 assert os.path.exists(os.path.join(PROJECT, path)), line
 
 
+def release():
+    return re.search(r"(?m)^VERSION_CODENAME=(\w+)", pathlib.Path("/etc/os-release").read_text()).group(1)
+
+
+@pytest.mark.skipif(release() != "bookworm", reason="the image is built on bookworm, whose libraries have other names elsewhere")
+def test_dockerfile_installs_the_libraries_that_the_program_needs():
+    linked = subprocess.run(["ldd", millrace_binary()], capture_output=True, text=True, check=True).stdout
+    needed = subprocess.run(["objdump", "-p", millrace_binary()], capture_output=True, text=True, check=True).stdout
+    installed = re.search(r"(?s)install .*?libcaf.*?&&", text_of("Dockerfile").split("\nFROM ")[-1]).group(0)
+    for library in re.findall(r"NEEDED\s+(\S+)", needed):
+        path = os.path.realpath(re.search(re.escape(library) + r" => (\S+)", linked).group(1))
+        owner = subprocess.run(["dpkg-query", "-S", path, path.removeprefix("/usr")], capture_output=True, text=True).stdout
+        package = re.split("[:\n]", owner)[0]
+        if package not in ("libc6", "libgcc-s1", "libstdc++6"):  # in the base image, or with any of the others
+            assert package in installed.split(), f"{library} of {package}"
+
+
 @pytest.mark.parametrize("path", CONFIGURATIONS)
 def test_example_configurations_are_accepted(path):
     done = subprocess.run([millrace_binary(), "check", "--config-file", os.path.join(PROJECT, path)], capture_output=True, text=True,

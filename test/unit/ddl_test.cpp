@@ -3,11 +3,13 @@
 #include "clickhouse/ddl.hpp"
 #include "clickhouse/names.hpp"
 #include "fake_tables.hpp"
+#include "has.hpp"
 
 #include <caf/test/dsl.hpp>
 
 using namespace millrace;
 using namespace millrace::clickhouse;
+using test::has;
 using test::make_target;
 
 namespace {
@@ -16,13 +18,6 @@ target_options plain() {
   target_options out;
   out.database = "shop";
   return out;
-}
-
-bool has(const std::string& text, const std::string& part) {
-  if (text.find(part) != std::string::npos)
-    return true;
-  CAF_MESSAGE("no " << part << " in " << text);
-  return false;
 }
 
 } // namespace

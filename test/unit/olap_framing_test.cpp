@@ -5,6 +5,7 @@
 #include "olap/encoder.hpp"
 #include "olap/native_lz4.hpp"
 #include "olap/sha256.hpp"
+#include "test/unit/pieces.hpp"
 
 #include <caf/test/dsl.hpp>
 
@@ -13,6 +14,7 @@
 #include <zstd.h>
 
 using namespace millrace::olap;
+using millrace::test::pieces;
 
 namespace {
 
@@ -73,28 +75,6 @@ std::string sample(size_t n) {
     x += x.size() / 1000 % 2 == 0 ? 'x' : static_cast<char>(random());
   return x;
 }
-
-/// Gives a text in pieces of the same size.
-class pieces : public byte_source {
-public:
-  pieces(std::string_view text, size_t size) : text_(text), size_(size) {
-    // nop
-  }
-
-  std::optional<std::string_view> next() override {
-    auto x = text_.substr(0, size_);
-    text_.remove_prefix(x.size());
-    return x;
-  }
-
-  db_error error() const override {
-    return {};
-  }
-
-private:
-  std::string_view text_;
-  size_t size_;
-};
 
 /// Everything that a source gives; the error's code behind "error ".
 std::string read_all(byte_source& in) {

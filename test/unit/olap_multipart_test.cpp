@@ -1,33 +1,14 @@
 #define CAF_SUITE olap_multipart
 
 #include "olap/multipart.hpp"
+#include "test/unit/pieces.hpp"
 
 #include <caf/test/dsl.hpp>
 
 using namespace millrace::olap;
+using millrace::test::pieces;
 
 namespace {
-
-class pieces : public byte_source {
-public:
-  pieces(std::string_view text, size_t size) : text_(text), size_(size) {
-    // nop
-  }
-
-  std::optional<std::string_view> next() override {
-    auto x = text_.substr(0, size_);
-    text_.remove_prefix(x.size());
-    return x;
-  }
-
-  db_error error() const override {
-    return {};
-  }
-
-private:
-  std::string_view text_;
-  size_t size_;
-};
 
 /// `name=content` of fields and `name:file=content` of files, then `!` and the
 /// error's code if there is one.

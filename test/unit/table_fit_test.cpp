@@ -2,11 +2,13 @@
 
 #include "clickhouse/table_fit.hpp"
 #include "fake_tables.hpp"
+#include "has.hpp"
 
 #include <caf/test/dsl.hpp>
 
 using namespace millrace;
 using namespace millrace::clickhouse;
+using test::has;
 using test::make_target;
 
 namespace {
@@ -59,13 +61,6 @@ struct fixture {
   target_table_ptr wanted;
   existing_table found;
 };
-
-bool has(const std::string& text, const std::string& part) {
-  if (text.find(part) != std::string::npos)
-    return true;
-  CAF_MESSAGE("no " << part << " in " << text);
-  return false;
-}
 
 } // namespace
 
