@@ -175,7 +175,7 @@ void attach(PGconn* conn, const stop_flag& stop) {
     return;
   auto copy = std::make_unique<stop_flag>(stop);
   if (PQsetInstanceData(conn, keep_flag, copy.get()) != 0)
-    copy.release();
+    (void)copy.release();
 }
 
 enum class attempt { good, bad, late };

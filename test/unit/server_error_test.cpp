@@ -46,8 +46,8 @@ CAF_TEST(a long text is cut between characters) {
 }
 
 CAF_TEST(what may pass is tried again) {
-  for (auto code : {3,   159, 160, 202, 209, 210, 225, 236, 241, 242,
-                    243, 252, 285, 286, 319, 394, 425, 734, 745, 999, 1000})
+  for (auto code : {3,   159, 160, 202, 209, 210, 225, 236, 241, 242, 243,
+                    252, 285, 286, 319, 394, 425, 734, 745, 999, 1000})
     CAF_CHECK(class_of(code) == ec::target_failed);
   // The first of two equal requests still runs: it has to be ended.
   CAF_CHECK(class_of(216) == ec::target_unavailable);
