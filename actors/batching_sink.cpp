@@ -90,7 +90,7 @@ void count_insert(batching_sink_state& st, const insert_job& job,
 void refused(sink_ptr self, std::vector<batching_sink_state::queued>& taken,
              const insert_job& job, const caf::error& err) {
   auto& st = self->state;
-  st.inserting = false;
+  --st.inserting;
   if (err == ec::rows_refused && taken.size() > 1) {
     for (auto i = taken.rbegin(); i != taken.rend(); ++i) {
       i->alone = true;
@@ -103,7 +103,7 @@ void refused(sink_ptr self, std::vector<batching_sink_state::queued>& taken,
     for (auto& x : taken)
       x.promise.deliver(err);
   }
-  set_active(st, !st.queue.empty());
+  set_active(st, st.inserting > 0 || !st.queue.empty());
   plan_flush(self);
 }
 
@@ -111,7 +111,7 @@ void flush(sink_ptr self) {
   auto& st = self->state;
   auto job = std::make_shared<insert_job>();
   auto taken = take(st, *job);
-  st.inserting = true;
+  ++st.inserting;
   st.urgent = st.urgent && !st.queue.empty();
   auto start = self->clock().now();
   st.last_start = start;
@@ -128,8 +128,8 @@ void flush(sink_ptr self) {
           x.promise.deliver(atom::ack_v);
         if (fails_at(self, "insert_answered.after"))
           return;
-        st.inserting = false;
-        set_active(st, !st.queue.empty());
+        --st.inserting;
+        set_active(st, st.inserting > 0 || !st.queue.empty());
         plan_flush(self);
       },
       [self, job, sent](const caf::error& err) {
@@ -142,10 +142,17 @@ void flush(sink_ptr self) {
       });
 }
 
+// The server is better used by two inserts that are large than by one; small
+// ones would only be more.
+bool may_insert(const batching_sink_state& st) {
+  constexpr size_t most = 2;
+  return st.inserting == 0 || (st.inserting < most && is_full(st));
+}
+
 // Keeps exactly one timer, and none while an insert is in flight.
 void plan_flush(sink_ptr self) {
   auto& st = self->state;
-  if (st.inserting || st.queue.empty())
+  if (st.queue.empty() || !may_insert(st))
     return;
   if (st.urgent || is_full(st)) {
     flush(self);

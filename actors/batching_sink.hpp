@@ -38,7 +38,7 @@ struct sink_limits {
 using active_sinks = std::shared_ptr<std::atomic<int>>;
 
 /// Collects the blocks of one target table and writes them, one insert in
-/// flight:
+/// flight, or two while full ones are waiting:
 ///
 ///   block arrives   -> queue it; plan a flush
 ///   flush           -> take blocks up to the limits, send them to the POOL
@@ -69,7 +69,7 @@ struct batching_sink_state {
   std::deque<queued> queue;
   size_t queued_rows = 0;
   size_t queued_bytes = 0;
-  bool inserting = false;
+  size_t inserting = 0;
   bool timer_set = false;
   bool urgent = false;
   bool is_active = false;

@@ -37,7 +37,7 @@ struct limit_options {
   uint64_t window_bytes = 33'554'432;
 
   /// The same for all snapshots together.
-  uint64_t snapshot_window_bytes = 33'554'432;
+  uint64_t snapshot_window_bytes = 50'331'648;
 
   /// Size of a table's pieces in its snapshot: what a crash repeats.
   uint64_t snapshot_chunk_bytes = 33'554'432;
