@@ -1,6 +1,7 @@
 #include "actors/capture_tables.hpp"
 
 #include "actors/capture_fill.hpp"
+#include "actors/let_table_go.hpp"
 #include "actors/setup.hpp"
 #include "actors/state_marks.hpp"
 
@@ -156,14 +157,8 @@ void look_for_tables(capture_ptr self) {
 void let_go(capture_ptr self, const std::string& table, const caf::error& why,
             std::function<void()> then) {
   auto& st = self->state;
-  auto text = text_of(why);
-  spdlog::error("table {} is quarantined, its changes are not written: {}",
-                table, text);
-  st.context.numbers->table(table)->quarantine(text);
-  self
-    ->request(st.to.store, caf::infinite, atom::save_v,
-              quarantine_mark(table, text))
-    .then([then = std::move(then)](atom::ack) { then(); }, quit_on_error(self));
+  let_table_go(self, st.to.store, *st.context.numbers->table(table),
+               text_of(why), std::move(then));
 }
 
 } // namespace millrace

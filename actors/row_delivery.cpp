@@ -1,8 +1,9 @@
 #include "actors/row_delivery.hpp"
 
 #include "actors/failing.hpp"
+#include "actors/let_table_go.hpp"
 #include "actors/setup.hpp"
-#include "actors/state_marks.hpp"
+#include "clickhouse/target_admin.hpp"
 
 #include <algorithm>
 #include <span>
@@ -211,24 +212,15 @@ void quarantine(transformer_ptr self, const std::string& why,
   st.when_let_go.push_back(std::move(then));
   if (st.quarantined)
     return;
-  auto name = st.description->full_name();
   st.quarantined = true;
   st.letting_go = true;
-  st.numbers->quarantine(why);
-  spdlog::error("table {} is quarantined, its changes are not written: {}",
-                name, why);
-  self
-    ->request(st.to.admin, caf::infinite, atom::save_v,
-              quarantine_mark(name, why))
-    .then(
-      [self](atom::ack) {
-        auto& st = self->state;
-        st.letting_go = false;
-        for (const auto& f : std::exchange(st.when_let_go, {}))
-          f();
-        work(self);
-      },
-      [self](const caf::error& err) { self->quit(err); });
+  let_table_go(self, st.to.admin, *st.numbers, why, [self] {
+    auto& st = self->state;
+    st.letting_go = false;
+    for (const auto& f : std::exchange(st.when_let_go, {}))
+      f();
+    work(self);
+  });
 }
 
 } // namespace millrace

@@ -77,6 +77,12 @@ int on_seek(void* user, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+/// The first of two requests with one query ID may still run when the second
+/// has been answered: whoever named the query has to end it first.
+int on_forbidden_seek(void*, curl_off_t, int) {
+  return CURL_SEEKFUNC_FAIL;
+}
+
 void init_curl() {
   static std::once_flag once;
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
@@ -167,7 +173,6 @@ void client::impl::set_up() {
   set(CURLOPT_CONNECTTIMEOUT_MS,
       static_cast<long>(options_.connect_timeout.count()));
   set(CURLOPT_READFUNCTION, on_read);
-  set(CURLOPT_SEEKFUNCTION, on_seek);
   set(CURLOPT_HEADERFUNCTION, on_header);
   set(CURLOPT_HEADERDATA, &answer_);
   set(CURLOPT_WRITEFUNCTION, on_body);
@@ -250,6 +255,8 @@ result<std::string> client::impl::run(const request& x, const parameters& xs,
                    lz4 ? lz4_headers_ : plain_headers_);
   curl_easy_setopt(easy_, CURLOPT_READDATA, x.body);
   curl_easy_setopt(easy_, CURLOPT_SEEKDATA, x.body);
+  curl_easy_setopt(easy_, CURLOPT_SEEKFUNCTION,
+                   x.query_id.empty() ? on_seek : on_forbidden_seek);
   auto size = lz4 ? -1 : static_cast<curl_off_t>(x.body->size());
   curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, size);
   answer_ = {};

@@ -2,7 +2,6 @@
 #include "clickhouse/names.hpp"
 #include "clickhouse/settings.hpp"
 #include "clickhouse/target_admin_impl.hpp"
-#include "transform/names.hpp"
 
 #include <charconv>
 
@@ -198,11 +197,6 @@ private:
   result<void> check_tables() {
     for (auto& table : tables_) {
       auto subject = "table \"" + table->name + '"';
-      auto most = transform::max_table_name(x_.options.database);
-      if (transform::escaped_size(table->name) > most)
-        add(ec::table_unsuitable, subject,
-            "its name is too long for ClickHouse in " + database(),
-            "name another target table by [target] names");
       auto found = has_database_
                      ? x_.describe(table->name)
                      : result<std::optional<existing_table>>{std::nullopt};

@@ -296,6 +296,30 @@ def test_a_value_that_a_dead_letter_brought_is_not_taken_from_the_row_before(res
     same(node, letters=4)
 
 
+# -- keys that have several forms ---------------------------------------------------------------------------------
+
+
+def test_values_are_found_by_floating_keys(target, database, nodes, sql, same):
+    sql(f"""CREATE TABLE points (x float8, y float4, n numeric(6,2), title text, body text, PRIMARY KEY (x, y)); ALTER TABLE points ALTER body SET STORAGE EXTERNAL;
+        INSERT INTO points SELECT x, y, 1, 'first', {BODY.replace('%s', "x, '/', y")}
+        FROM unnest('{{0,1.5,NaN,Infinity,-Infinity,1e-300}}'::float8[]) x, unnest('{{0,NaN,2.5}}'::float4[]) y""")
+    node = nodes()
+    node.wait_caught_up(60)
+    assert target.value(f"SELECT count() FROM `{database}`.points FINAL WHERE length(body) = 6400") == 18
+    sql("UPDATE points SET title = 'second'; UPDATE points SET x = '-0' WHERE x = 0; UPDATE points SET y = '-0' WHERE y = 0 AND x <> 'NaN'")
+    node.wait_caught_up(60)
+    sql("UPDATE points SET title = 'third' WHERE x = 0; UPDATE points SET title = 'fourth' WHERE x = 'NaN' OR y = 'NaN'; UPDATE points SET x = 0 WHERE x = 0")
+    node.wait_caught_up(60)
+    sql("UPDATE points SET title = title || '!'; DELETE FROM points WHERE x = '-0' AND y = 0")
+    same(node)
+    assert target.value(f"SELECT count() FROM `{database}`.points FINAL WHERE length(body) = 6400 AND endsWith(title, '!')") == 17
+    # A dead letter of one form is one of the other.
+    sql("UPDATE points SET body = body || 'x', n = 'NaN' WHERE x = 0 AND y = 2.5")
+    sql("UPDATE points SET x = '-0', n = 'NaN' WHERE x = 0 AND y = 2.5; UPDATE points SET title = 'known?', n = 1 WHERE x = 0 AND y = 2.5")
+    node.wait_caught_up(60)
+    assert target.value(f"SELECT count() FROM `{database}`.points FINAL WHERE title = 'known?' AND body NOT LIKE '%x'") == 0
+
+
 # -- columns that are added ----------------------------------------------------------------------------------------
 
 

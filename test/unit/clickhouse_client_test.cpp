@@ -302,6 +302,29 @@ CAF_TEST(requests share a connection and survive its end) {
   CAF_CHECK_EQUAL(server.connections(), 2);
 }
 
+CAF_TEST(an insert with an ID is never repeated behind our back) {
+  std::atomic<int> served{0};
+  fake_http_server server{[&](fake_connection& peer) {
+    fake_connection::request x;
+    // The second request of the connection gets no answer.
+    for (int i = 0; i < 2 && peer.read_head(x) && peer.read_body(x); ++i) {
+      ++served;
+      if (i == 0)
+        peer.send(http_answer(200, ""));
+    }
+  }};
+  client uut{options_for(server)};
+  CAF_CHECK(uut.insert("INSERT INTO t FORMAT Native", "a", {"rows"}));
+  auto error
+    = failure_of(uut.insert("INSERT INTO t FORMAT Native", "b", {"rows"}));
+  CAF_CHECK(error.code == ec::target_unavailable);
+  CAF_CHECK_EQUAL(served.load(), 2);
+  // A statement that may run twice is sent again on a new connection.
+  CAF_CHECK(uut.query("SELECT 1"));
+  CAF_CHECK(uut.query("SELECT 1"));
+  CAF_CHECK_EQUAL(served.load(), 5);
+}
+
 CAF_TEST(what is no HTTP server is told with the remedy) {
   fake_http_server server{[](fake_connection& peer) {
     fake_connection::request x;
