@@ -245,6 +245,10 @@ void ask_for_slot(capture_ptr self) {
       },
       [self](const caf::error& err) {
         spdlog::warn("cannot look at the slot: {}", render(err));
+        // A server that shuts down waits until everything it sends has been
+        // read: not before the target is back.
+        if (err == ec::source_unavailable && window_is_full(self->state))
+          self->quit(err);
       });
 }
 
@@ -288,6 +292,9 @@ capture(capture_ptr self, unit context, capture_options options,
   look_at_source(self);
   self->delayed_send(self, tick_interval, atom::tick_v);
   return {
+    [self](atom::snapshot, const std::string& table) {
+      return retake(self, table);
+    },
     [self](atom::readable) {
       self->state.reading = false;
       read(self, true);

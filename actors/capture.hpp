@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace millrace {
@@ -33,6 +34,9 @@ struct capture_options {
 /// Whom CAPTURE talks to.
 struct capture_peers {
   source_agent_actor source;
+
+  /// Another one, for what may take a while: the stream does not wait for it.
+  source_agent_actor surveyor;
   state_store_actor store;
   router_actor router;
   snapshotter_actor snapshotter;
@@ -102,8 +106,8 @@ struct capture_state {
   bool stopping = false;
   uint64_t ticks = 0;
 
-  /// Snapshots that are not complete.
-  size_t snapshots = 0;
+  /// Tables whose snapshots have been ordered and are not complete.
+  std::set<std::string> snapshots;
   lsn saved_received;
   bool looking_for_tables = false;
 

@@ -31,11 +31,9 @@ source_state identity_of(const capture_state& st, lsn received) {
 
 // A table that is seen for the first time. When the pipeline starts its life,
 // the slot's start is the label of all; later each gets its own.
-table_state fresh_table(const capture_state& st) {
-  table_state result;
-  if (!st.options.snapshot)
-    result.at = table_state::phase::streaming;
-  else if (!is_known(st))
+table_state fresh_table(const capture_state& st, uint32_t oid) {
+  auto result = new_table(st, oid);
+  if (st.options.snapshot && !is_known(st))
     result.label = st.start->start;
   return result;
 }
@@ -62,15 +60,16 @@ void retake_quarantined(capture_state& st, map_type& changes) {
   for (const auto& [key, why] : *st.saved) {
     auto table = st.tables.find(key.second);
     if (key.first != state_kind::quarantine || why.empty()
-        || table == st.tables.end())
+        || table == st.tables.end()
+        || table->second.at == table_state::phase::dropped)
       continue;
     if (is_quarantined(st, key.second))
       continue;
     spdlog::info("table {} was quarantined and is taken again: {}", key.second,
                  why);
-    table->second = table_state{};
-    table->second.retake = true;
-    changes[{state_kind::table, key.second}] = to_json(table->second);
+    auto& x = table->second;
+    x = replaced_table(x.oid);
+    changes[{state_kind::table, key.second}] = to_json(x);
     changes[key] = "";
   }
 }
@@ -79,13 +78,23 @@ void retake_quarantined(capture_state& st, map_type& changes) {
 void remember(capture_ptr self) {
   auto& st = self->state;
   map_type changes;
+  for (const auto& name : gone_tables(st, st.start->tables))
+    forget(self, name, changes);
   for (const auto& table : st.start->tables) {
     auto name = table->full_name();
-    if (st.tables.count(name) != 0)
+    if (!is_new(st, *table)) {
+      auto& x = st.tables[name];
+      if (x.oid != table->oid) {
+        x.oid = table->oid; // a state of an earlier version
+        changes[{state_kind::table, name}] = to_json(x);
+      }
       continue;
-    auto fresh = fresh_table(st);
+    }
+    auto known = st.tables.count(name) != 0;
+    auto fresh
+      = known ? replaced_table(table->oid) : fresh_table(st, table->oid);
     changes[{state_kind::table, name}] = to_json(fresh);
-    st.tables.emplace(name, std::move(fresh));
+    st.tables[name] = std::move(fresh);
   }
   retake_quarantined(st, changes);
   changes[source_key]
@@ -140,7 +149,7 @@ bool is_same_server(const postgres::source_identity& a,
 
 void prepare_source(capture_ptr self) {
   auto& st = self->state;
-  self->request(st.to.source, caf::infinite, atom::prepare_v, is_known(st))
+  self->request(st.to.surveyor, caf::infinite, atom::prepare_v, is_known(st))
     .then(
       [self](const source_start_ptr& start) {
         auto& st = self->state;
@@ -282,7 +291,7 @@ void look_at_source(capture_ptr self) {
         },
         quit_on_error(self));
   };
-  self->request(self->state.to.source, caf::infinite, atom::check_v)
+  self->request(self->state.to.surveyor, caf::infinite, atom::check_v)
     .then(read, quit_on_error(self));
 }
 

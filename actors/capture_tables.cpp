@@ -18,19 +18,52 @@ auto quit_on_error(capture_ptr self) {
 }
 
 void show_state(capture_state& st) {
-  st.context.numbers->set_state(st.snapshots > 0 ? pipeline_state::snapshotting
-                                                 : pipeline_state::streaming);
+  st.context.numbers->set_state(st.snapshots.empty()
+                                  ? pipeline_state::streaming
+                                  : pipeline_state::snapshotting);
 }
 
-void snapshot_ended(capture_ptr self) {
-  --self->state.snapshots;
+void snapshot_ended(capture_ptr self, const std::string& name) {
+  self->state.snapshots.erase(name);
   show_state(self->state);
+}
+
+void save(capture_ptr self, map_type&& changes, std::function<void()> then) {
+  self
+    ->request(self->state.to.store, caf::infinite, atom::save_v,
+              state_map_ptr{std::make_shared<map_type>(std::move(changes))})
+    .then([then = std::move(then)](atom::ack) { then(); }, quit_on_error(self));
+}
+
+bool is_gone(const std::vector<table_description_ptr>& now,
+             const std::string& name, uint32_t oid) {
+  return std::none_of(now.begin(), now.end(), [&](const auto& x) {
+    return x->oid == oid && x->full_name() == name;
+  });
+}
+
+// A snapshot cannot be taken: the table is gone, or it stops alone.
+void snapshot_failed(capture_ptr self, const std::string& name,
+                     const caf::error& why) {
+  auto decide = [self, name, why](const table_list_ptr& now) {
+    auto& st = self->state;
+    auto end = [self, name] { snapshot_ended(self, name); };
+    if (!is_gone(*now, name, st.tables[name].oid)) {
+      let_go(self, name, why, end);
+      return;
+    }
+    map_type changes;
+    forget(self, name, changes);
+    save(self, std::move(changes), end);
+  };
+  self->request(self->state.to.surveyor, caf::infinite, atom::tables_v)
+    .then(decide, quit_on_error(self));
 }
 
 void order_snapshot(capture_ptr self, const table_description_ptr& table) {
   auto& st = self->state;
   auto name = table->full_name();
-  ++st.snapshots;
+  st.snapshots.insert(name);
   snapshot_order_ptr order
     = std::make_shared<snapshot_order>(snapshot_order{table, st.tables[name]});
   self->request(st.to.snapshotter, caf::infinite, order)
@@ -39,54 +72,99 @@ void order_snapshot(capture_ptr self, const table_description_ptr& table) {
         auto& x = self->state.tables[name];
         x.at = table_state::phase::streaming;
         x.fill_until = end;
+        x.retake = false;
         raise_fill_until(self, name, self->state.rows_gone[name],
-                         [self] { snapshot_ended(self); });
+                         [self, name] { snapshot_ended(self, name); });
       },
       [self, name](const caf::error& err) {
         if (err == ec::table_unsuitable)
-          let_go(self, name, err, [self] { snapshot_ended(self); });
+          snapshot_failed(self, name, err);
         else
           self->quit(err);
       });
 }
 
-// The publications contain the new tables now; each is announced, remembered,
-// and gets a snapshot with a label of its own.
+// From here on the stream brings the rows of these tables, and the target has
+// tables for them. Each gets a snapshot with a label of its own.
+void follow(capture_ptr self,
+            std::shared_ptr<std::vector<table_description_ptr>> fresh,
+            std::function<void()> remembered) {
+  auto& st = self->state;
+  for (const auto& table : *fresh) {
+    auto name = table->full_name();
+    st.context.numbers->resumes(name);
+    st.context.numbers->table(name)->quarantine({});
+    st.reader->describe(table);
+  }
+  auto announced = [self, fresh, remembered](atom::ack) {
+    auto& st = self->state;
+    map_type changes;
+    for (const auto& table : *fresh) {
+      auto name = table->full_name();
+      auto known = st.tables.count(name) != 0;
+      auto state
+        = known ? replaced_table(table->oid) : new_table(st, table->oid);
+      changes[{state_kind::table, name}] = to_json(state);
+      // It may have been let go again.
+      if (known && !is_quarantined(st, name))
+        changes[{state_kind::quarantine, name}] = "";
+      st.tables[name] = std::move(state);
+    }
+    save(self, std::move(changes), [self, fresh, remembered] {
+      remembered();
+      order_snapshots(self, *fresh);
+    });
+  };
+  self->request(st.to.router, caf::infinite, announcement(*fresh))
+    .then(announced, quit_on_error(self));
+}
+
+// The publications contain the new tables now.
 void take_in(capture_ptr self, const source_start_ptr& start) {
   auto& st = self->state;
   auto fresh = std::make_shared<std::vector<table_description_ptr>>();
   for (const auto& table : start->tables)
-    if (st.tables.count(table->full_name()) == 0)
+    if (is_new(st, *table) && st.snapshots.count(table->full_name()) == 0)
       fresh->push_back(table);
   if (fresh->empty()) {
     st.looking_for_tables = false;
     return;
   }
   report(st, *start);
-  auto remembered = [self, fresh](atom::ack) {
-    self->state.looking_for_tables = false;
-    order_snapshots(self, *fresh);
+  for (const auto& table : *fresh) {
+    spdlog::info("table {} is new", table->full_name());
+    st.context.numbers->table(table->full_name())->note({});
+  }
+  follow(self, fresh, [self] { self->state.looking_for_tables = false; });
+}
+
+void set_up_again(capture_ptr self) {
+  self->request(self->state.to.surveyor, caf::infinite, atom::prepare_v, true)
+    .then([self](const source_start_ptr& start) { take_in(self, start); },
+          [self](const caf::error& err) {
+            self->state.looking_for_tables = false;
+            spdlog::warn("cannot take in new tables: {}", render(err));
+          });
+}
+
+void compare_tables(capture_ptr self, const table_list_ptr& now) {
+  auto& st = self->state;
+  map_type changes;
+  for (const auto& name : gone_tables(st, *now))
+    forget(self, name, changes);
+  auto appeared = std::any_of(now->begin(), now->end(), [&](const auto& x) {
+    return is_new(st, *x) && st.snapshots.count(x->full_name()) == 0;
+  });
+  auto then = [self, appeared] {
+    if (appeared)
+      set_up_again(self);
+    else
+      self->state.looking_for_tables = false;
   };
-  auto announced = [self, fresh, remembered](atom::ack) {
-    auto& st = self->state;
-    map_type changes;
-    for (const auto& table : *fresh) {
-      auto name = table->full_name();
-      spdlog::info("table {} is new", name);
-      st.context.numbers->resumes(name);
-      table_state state;
-      if (!st.options.snapshot)
-        state.at = table_state::phase::streaming;
-      changes[{state_kind::table, name}] = to_json(state);
-      st.tables.emplace(name, state);
-    }
-    self
-      ->request(st.to.store, caf::infinite, atom::save_v,
-                state_map_ptr{std::make_shared<map_type>(std::move(changes))})
-      .then(remembered, quit_on_error(self));
-  };
-  self->request(st.to.router, caf::infinite, announcement(*fresh))
-    .then(announced, quit_on_error(self));
+  if (changes.empty())
+    then();
+  else
+    save(self, std::move(changes), then);
 }
 
 } // namespace
@@ -126,32 +204,118 @@ void order_snapshots(capture_ptr self,
   show_state(st);
 }
 
+table_state new_table(const capture_state& st, uint32_t oid) {
+  table_state result;
+  result.oid = oid;
+  if (!st.options.snapshot)
+    result.at = table_state::phase::streaming;
+  return result;
+}
+
+table_state replaced_table(uint32_t oid) {
+  table_state result;
+  result.oid = oid;
+  result.retake = true;
+  return result;
+}
+
+bool is_new(const capture_state& st, const table_description& table) {
+  auto i = st.tables.find(table.full_name());
+  return i == st.tables.end() || i->second.at == table_state::phase::dropped
+         || (i->second.oid != 0 && i->second.oid != table.oid);
+}
+
+std::vector<std::string>
+gone_tables(const capture_state& st,
+            const std::vector<table_description_ptr>& now) {
+  std::vector<std::string> result;
+  // Whoever takes a snapshot finds out by itself.
+  for (const auto& [name, x] : st.tables)
+    if (x.at != table_state::phase::dropped && st.snapshots.count(name) == 0
+        && x.oid != 0 && is_gone(now, name, x.oid))
+      result.push_back(name);
+  return result;
+}
+
+void forget(capture_ptr self, const std::string& name, map_type& changes) {
+  auto& st = self->state;
+  auto& x = st.tables[name];
+  spdlog::warn("table {} is gone or not published any more: its rows stay in "
+               "the target as they are",
+               name);
+  // What is still to come of it must not meet a successor.
+  if (st.reader) {
+    postgres::relation old;
+    old.oid = x.oid;
+    st.reader->skip(old);
+  }
+  auto oid = x.oid;
+  x = table_state{};
+  x.at = table_state::phase::dropped;
+  x.oid = oid;
+  auto numbers = st.context.numbers->table(name);
+  numbers->quarantine({});
+  numbers->note("gone from the source; its rows stay in the target");
+  st.context.numbers->resumes(name);
+  changes[{state_kind::table, name}] = to_json(x);
+  changes[{state_kind::quarantine, name}] = "";
+}
+
+caf::result<atom::ack> retake(capture_ptr self, const std::string& name) {
+  auto& st = self->state;
+  auto refuse = [&](const char* why) {
+    return to_error(failure{ec::table_unsuitable, "table " + name + why});
+  };
+  if (!st.reader || st.stopping)
+    return to_error(
+      failure{ec::source_unavailable, "the node does not stream yet"});
+  auto known = st.tables.find(name);
+  if (known == st.tables.end()
+      || known->second.at == table_state::phase::dropped)
+    return refuse(" is not followed");
+  if (st.snapshots.count(name) != 0 || st.looking_for_tables)
+    return refuse(" cannot be taken again now: a snapshot of it is being "
+                  "taken, or tables are being looked for; try again later");
+  st.looking_for_tables = true;
+  auto promise = self->make_response_promise<atom::ack>();
+  auto found = [self, name, promise](const table_list_ptr& now) mutable {
+    auto& st = self->state;
+    auto i = std::find_if(now->begin(), now->end(), [&](const auto& x) {
+      return x->full_name() == name && x->oid == st.tables[name].oid;
+    });
+    if (i == now->end()) {
+      st.looking_for_tables = false;
+      promise.deliver(
+        to_error(failure{ec::table_unsuitable, "table " + name + " is gone"}));
+      return;
+    }
+    spdlog::info("table {} is taken again: somebody asked for it", name);
+    follow(self, std::make_shared<std::vector<table_description_ptr>>(1, *i),
+           [self, promise]() mutable {
+             self->state.looking_for_tables = false;
+             promise.deliver(atom::ack_v);
+           });
+  };
+  self->request(st.to.surveyor, caf::infinite, atom::tables_v)
+    .then(found, [self, promise](caf::error& err) mutable {
+      self->state.looking_for_tables = false;
+      promise.deliver(std::move(err));
+    });
+  return promise;
+}
+
 void look_for_tables(capture_ptr self) {
   auto& st = self->state;
   if (st.looking_for_tables)
     return;
   // Until the new ones are taken in: meanwhile they would be new again.
   st.looking_for_tables = true;
-  auto give_up = [self](const caf::error& err) {
-    self->state.looking_for_tables = false;
-    spdlog::warn("cannot look for new tables: {}", render(err));
-  };
-  self->request(st.to.source, caf::infinite, atom::tables_v)
-    .then(
-      [self, give_up](const table_list_ptr& tables) {
-        auto& st = self->state;
-        auto is_new = [&](const table_description_ptr& x) {
-          return st.tables.count(x->full_name()) == 0;
-        };
-        if (std::none_of(tables->begin(), tables->end(), is_new)) {
-          st.looking_for_tables = false;
-          return;
-        }
-        self->request(st.to.source, caf::infinite, atom::prepare_v, true)
-          .then([self](const source_start_ptr& start) { take_in(self, start); },
-                give_up);
-      },
-      give_up);
+  self->request(st.to.surveyor, caf::infinite, atom::tables_v)
+    .then([self](const table_list_ptr& now) { compare_tables(self, now); },
+          [self](const caf::error& err) {
+            self->state.looking_for_tables = false;
+            spdlog::warn("cannot look for new tables: {}", render(err));
+          });
 }
 
 void let_go(capture_ptr self, const std::string& table, const caf::error& why,

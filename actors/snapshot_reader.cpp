@@ -37,6 +37,10 @@ public:
     return reader_.finish();
   }
 
+  void abandon() override {
+    reader_.abandon();
+  }
+
 private:
   postgres::chunk_reader reader_;
 };
@@ -82,10 +86,12 @@ void forward(self_ptr self, change_batch_ptr batch, const chunk_ptr& chunk) {
   count_in_flight(st, bytes);
   ++chunk->batches;
   chunk->rows += batch->changes.size();
+  st.moved = self->clock().now();
   self->request(st.router, caf::infinite, std::move(batch))
     .then(
       [self, chunk, bytes](atom::ack) {
         count_in_flight(self->state, -bytes);
+        self->state.moved = self->clock().now();
         --chunk->batches;
         answer_if_durable(*chunk);
         read_again(self);
@@ -93,11 +99,16 @@ void forward(self_ptr self, change_batch_ptr batch, const chunk_ptr& chunk) {
       [self](const caf::error& err) { self->quit(err); });
 }
 
-// The table is not what the plan describes: who ordered the chunk plans anew.
-// Anything else ends the unit.
-void give_up(self_ptr self, const failure& why) {
+// The table is not what the plan describes, or somebody keeps it locked: who
+// ordered the chunk decides. Anything else ends the unit.
+void give_up(self_ptr self, failure why) {
   auto& st = self->state;
-  if (why.code != ec::table_unsuitable) {
+  const auto& order = st.orders.front();
+  // Without a key rows have other places when they are read again.
+  if (why.code == ec::source_failed && order.chunk->rows > 0
+      && order.order->plan->table->identity != table_identity::key)
+    why.code = ec::table_unsuitable;
+  if (why.code != ec::table_unsuitable && why.code != ec::source_failed) {
     self->quit(to_error(why));
     return;
   }
@@ -123,6 +134,45 @@ void end_chunk(self_ptr self) {
   read_again(self);
 }
 
+void tick_later(self_ptr self) {
+  auto& st = self->state;
+  if (st.ticking || !st.started)
+    return;
+  st.ticking = true;
+  self->delayed_send(self, std::chrono::seconds{1}, atom::tick_v);
+}
+
+// The target is away: the chunk's transaction must not stay open as long.
+void abandon(self_ptr self) {
+  auto& st = self->state;
+  auto& front = st.orders.front();
+  const auto& table = *front.order->plan->table;
+  spdlog::info("the target does not answer: a chunk of {} will be read again",
+               table.full_name());
+  st.watch = nullptr;
+  st.watched_fd = -1;
+  st.reading = false;
+  st.source->abandon();
+  st.started = false;
+  ++front.abandoned;
+  if (table.identity != table_identity::key)
+    give_up(self, {ec::source_failed, "reading was interrupted"});
+  else
+    front.chunk->rows = 0;
+}
+
+void tick(self_ptr self) {
+  auto& st = self->state;
+  st.ticking = false;
+  if (!st.started)
+    return;
+  auto patience
+    = st.limits.patience * (1 << std::min(st.orders.front().abandoned, 7u));
+  if (window_is_full(st) && self->clock().now() - st.moved >= patience)
+    abandon(self);
+  tick_later(self);
+}
+
 void read(self_ptr self) {
   auto& st = self->state;
   if (st.orders.empty() || window_is_full(st))
@@ -136,6 +186,8 @@ void read(self_ptr self) {
     if (!begun)
       return give_up(self, begun.error());
     st.started = true;
+    st.moved = self->clock().now();
+    tick_later(self);
   }
   auto outcome = st.source->read(st.limits.batch);
   if (!outcome)
@@ -178,6 +230,7 @@ snapshot_reader(self_ptr self, unit context, chunk_source_ptr source,
       self->state.reading = false;
       read(self);
     },
+    [self](atom::tick) { tick(self); },
   };
 }
 

@@ -5,6 +5,7 @@
 #include "messages/actors.hpp"
 #include "postgres/chunk_reader.hpp"
 
+#include <caf/actor_clock.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 
@@ -18,6 +19,11 @@ struct snapshot_limits {
   /// Bytes that are read and not yet durable. Soft: one batch may overshoot.
   size_t window_bytes = 16 << 20;
   postgres::read_limits batch{16'384, 2 << 20};
+
+  /// With a full window and no answer for so long, a chunk's transaction is
+  /// ended, since it holds back vacuum and whoever wants to alter the table.
+  /// The chunk is read again later; each time this is twice as long.
+  std::chrono::milliseconds patience{5'000};
 };
 
 /// Where a SNAPSHOT READER reads; the seam that lets tests run without a
@@ -31,6 +37,7 @@ public:
   virtual result<postgres::chunk_reader::outcome>
   read(const postgres::read_limits& limits) = 0;
   virtual result<void> finish() = 0;
+  virtual void abandon() = 0;
 };
 
 using chunk_source_ptr = std::unique_ptr<chunk_source>;
@@ -55,6 +62,9 @@ struct snapshot_reader_state {
   struct waiting_order {
     chunk_order_ptr order;
     std::shared_ptr<open_chunk> chunk;
+
+    /// How often it has been let go of.
+    uint32_t abandoned = 0;
   };
 
   /// Takes what is in flight out of the sum of all readers.
@@ -76,6 +86,10 @@ struct snapshot_reader_state {
   /// A `readable` message is on its way.
   bool reading = false;
   size_t in_flight_bytes = 0;
+
+  /// When the last batch was sent or answered.
+  caf::actor_clock::time_point moved{};
+  bool ticking = false;
 
   /// Destroyed first: its thread must not outlive the connection.
   std::unique_ptr<readiness_watch> watch;

@@ -15,6 +15,10 @@ using job_ptr = snapshotter_state::job_ptr;
 constexpr auto tick_interval = std::chrono::milliseconds{200};
 constexpr size_t ticks_per_log_line = 50;
 
+// Between tries of a table that is locked: a second, up to ten.
+constexpr size_t first_pause = 5;
+constexpr size_t longest_pause = 50;
+
 // One chunk is read while the one before becomes durable.
 constexpr size_t chunks_per_reader = 2;
 
@@ -133,9 +137,32 @@ void wait_for_transactions(snapshotter_ptr self, const job_ptr& x) {
       quit_on_error(self));
 }
 
+// Shown until the table answers.
+void try_later(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
+  auto& st = self->state;
+  auto name = x->order.table->full_name();
+  if (x->pause == 0)
+    spdlog::warn("the snapshot of {} waits: {}", name, text_of(why));
+  x->pause = std::clamp(x->pause * 2, first_pause, longest_pause);
+  x->try_at = st.ticks + x->pause;
+  st.context.numbers->waits(name, "its snapshot waits: " + text_of(why));
+  tick_later(self);
+}
+
+void goes_on(snapshotter_ptr self, snapshotter_state::job& x) {
+  if (x.pause == 0)
+    return;
+  x.pause = 0;
+  x.try_at = 0;
+  auto name = x.order.table->full_name();
+  spdlog::info("the snapshot of {} goes on", name);
+  self->state.context.numbers->resumes(name);
+}
+
 // Who ordered the snapshot decides what that means.
 void drop_job(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
   auto& jobs = self->state.jobs;
+  goes_on(self, *x);
   jobs.erase(std::find(jobs.begin(), jobs.end(), x));
   x->promise.deliver(why);
 }
@@ -147,6 +174,7 @@ void make_plan(snapshotter_ptr self, const job_ptr& x) {
     .then(
       [self, x](const snapshot_plan_ptr& plan) {
         x->plan = plan;
+        goes_on(self, *x);
         remember_plan(x->state, *plan);
         self
           ->request(self->state.store, caf::infinite, atom::save_v,
@@ -155,10 +183,14 @@ void make_plan(snapshotter_ptr self, const job_ptr& x) {
                 quit_on_error(self));
       },
       [self, x](const caf::error& err) {
-        if (err == ec::table_unsuitable)
+        if (err == ec::table_unsuitable) {
           drop_job(self, x, err);
-        else
+        } else if (err == ec::source_failed) {
+          x->unplanned = true;
+          try_later(self, x, err);
+        } else {
           self->quit(err);
+        }
       });
 }
 
@@ -250,6 +282,7 @@ void plan_again(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
   spdlog::warn("snapshot of {} starts again: {}", x->order.table->full_name(),
                render(why));
   ++x->generation;
+  goes_on(self, *x);
   x->reading = false;
   x->todo.clear();
   // What may be saved meanwhile: the old plan is of no use.
@@ -262,8 +295,9 @@ void plan_again(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
       [self, x](const table_list_ptr& tables) {
         auto name = x->order.table->full_name();
         auto i
-          = std::find_if(tables->begin(), tables->end(),
-                         [&](const auto& t) { return t->full_name() == name; });
+          = std::find_if(tables->begin(), tables->end(), [&](const auto& t) {
+              return t->full_name() == name && t->oid == x->order.table->oid;
+            });
         if (i == tables->end()) {
           drop_job(self, x,
                    caf::make_error(ec::table_unsuitable,
@@ -293,18 +327,28 @@ void send_chunk(snapshotter_ptr self, const job_ptr& x, size_t reader,
     .then(
       [self, x, chunk, returned, generation = x->generation](uint64_t rows) {
         returned();
+        goes_on(self, *x);
         if (generation == x->generation)
           chunk_done(self, x, chunk, rows);
         hand_out(self);
       },
-      [self, x, returned, generation = x->generation](const caf::error& err) {
+      [self, x, chunk, returned,
+       generation = x->generation](const caf::error& err) {
         returned();
-        if (!(err == ec::table_unsuitable))
-          self->quit(err);
-        else if (generation == x->generation)
-          plan_again(self, x, err);
-        else
+        auto current = generation == x->generation;
+        if (err == ec::source_failed) {
+          if (current) {
+            x->todo.push_front(chunk);
+            try_later(self, x, err);
+          }
           hand_out(self);
+        } else if (err != ec::table_unsuitable) {
+          self->quit(err);
+        } else if (current) {
+          plan_again(self, x, err);
+        } else {
+          hand_out(self);
+        }
       });
 }
 
@@ -321,12 +365,16 @@ void hand_out(snapshotter_ptr self) {
   for (const auto& x : jobs) {
     if (!x->reading || x->ending)
       continue;
-    while (!x->todo.empty()) {
+    // Of a table that was locked one chunk is enough to see whether it is.
+    auto locked = x->pause != 0;
+    while (!x->todo.empty() && st.ticks >= x->try_at) {
       auto reader = least_busy(st);
       if (st.readers[reader].open >= chunks_per_reader)
         break;
       auto chunk = x->todo.front();
       x->todo.pop_front();
+      if (locked)
+        x->try_at = SIZE_MAX;
       send_chunk(self, x, reader, chunk);
     }
     if (x->todo.empty() && x->open == 0 && !x->saving)
@@ -358,9 +406,18 @@ void tick(snapshotter_ptr self) {
   st.ticking = false;
   if (++st.ticks % ticks_per_log_line == 0)
     log_progress(st);
-  for (const auto& x : st.jobs)
+  auto due = false;
+  for (const auto& x : st.jobs) {
     if (x->awaited && !x->asking)
       ask_for_transactions(self, x);
+    if (x->pause == 0 || st.ticks < x->try_at)
+      continue;
+    due = true;
+    if (std::exchange(x->unplanned, false))
+      make_plan(self, x);
+  }
+  if (due)
+    hand_out(self);
   tick_later(self);
 }
 

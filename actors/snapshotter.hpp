@@ -23,6 +23,7 @@ namespace millrace {
 ///   none left       -> hand chunks to the READERS, table after table
 ///   chunk durable   -> remember it, so that a restart goes on from there
 ///   table rewritten -> plan again, under a later label
+///   table locked    -> try again, visibly; the other tables go on
 ///   all durable     -> remove what is gone (a retake), remember the end,
 ///   answer
 struct snapshotter_state {
@@ -50,6 +51,12 @@ struct snapshotter_state {
     bool asking = false;
     xid_list_ptr awaited;
     uint64_t rows = 0;
+
+    /// The source refused a chunk or a plan for now: the tick at which to try
+    /// again, and after how many the time after that.
+    size_t try_at = 0;
+    size_t pause = 0;
+    bool unplanned = false;
   };
 
   using job_ptr = std::shared_ptr<job>;

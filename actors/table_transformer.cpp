@@ -106,8 +106,14 @@ void restore_unchanged(transformer_ptr self) {
 void work(transformer_ptr self) {
   auto& st = self->state;
   while (!st.busy && !st.letting_go && !st.queue.empty()) {
-    auto part = st.queue.front().part;
+    auto& front = st.queue.front();
+    auto part = front.part;
     const auto& batch = *part->batch;
+    if (part->changes.empty() && !std::exchange(front.tried, true)
+        && st.quarantined) {
+      st.quarantined = false;
+      st.description = nullptr;
+    }
     if (!st.quarantined && st.description != batch.tables[part->table]
         && (!st.description || *st.description != *batch.tables[part->table])) {
       st.busy = true;

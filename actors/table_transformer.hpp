@@ -42,13 +42,17 @@ using limits_ptr = std::shared_ptr<const transform::server_limits>;
 ///   (row_delivery.hpp)
 ///
 /// A table that cannot be followed is quarantined: its changes are let go, and
-/// that shows; the others go on.
+/// that shows; the others go on. An announcement, which is a part without
+/// changes, is another try.
 struct table_transformer_state {
   static inline const char* name = "table-transformer";
 
   struct waiting_part {
     row_part_ptr part;
     caf::typed_response_promise<atom::ack> promise;
+
+    /// An announcement has been looked at.
+    bool tried = false;
   };
 
   unit context;

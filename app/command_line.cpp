@@ -15,7 +15,7 @@ namespace millrace {
 namespace {
 
 constexpr std::array commands{command::run, command::check, command::status,
-                              command::dlq, command::olap};
+                              command::dlq, command::snapshot, command::olap};
 
 std::optional<command> find_command(const std::string& name) {
   for (auto x : commands)
@@ -94,6 +94,9 @@ std::vector<option> options_of(command_line& x) {
       {"--table", text(x.dlq.filter.table), {}, "the name of a table"});
     result.push_back({"--since", text(x.dlq.filter.since), {}, "a time"});
   }
+  if (x.what == command::snapshot)
+    result.push_back(
+      {"--table", text(x.table), {}, "the name of a table, schema.table"});
   return result;
 }
 
@@ -157,6 +160,8 @@ parse_options(command what, const std::vector<std::string>& args) {
   if (given.count(required) == 0)
     return wrong(what, std::string{to_string(what)} + " needs " + required
                          + (what == command::olap ? " DIR" : " FILE"));
+  if (what == command::snapshot && given.count("--table") == 0)
+    return wrong(what, "snapshot needs --table SCHEMA.TABLE");
   return result;
 }
 
@@ -164,7 +169,7 @@ parse_options(command what, const std::vector<std::string>& args) {
 
 const char* to_string(command x) {
   constexpr const char* names[]
-    = {"help", "version", "run", "check", "status", "dlq", "olap"};
+    = {"help", "version", "run", "check", "status", "dlq", "olap", "snapshot"};
   auto i = static_cast<size_t>(x);
   return i < std::size(names) ? names[i] : "unknown";
 }

@@ -12,7 +12,16 @@
 namespace millrace {
 
 /// What the program is asked to do.
-enum class command : uint8_t { help, version, run, check, status, dlq, olap };
+enum class command : uint8_t {
+  help,
+  version,
+  run,
+  check,
+  status,
+  dlq,
+  olap,
+  snapshot,
+};
 
 /// @relates command
 const char* to_string(command x);
@@ -24,13 +33,16 @@ struct command_line {
   /// Of `help`: the command to explain; `help` itself for all.
   command about = command::help;
 
-  /// Of run, check, status, dlq.
+  /// Of run, check, status, dlq, snapshot.
   std::string config_file;
 
   /// Of status.
   bool json = false;
 
   dlq_options dlq;
+  /// Of snapshot: full name of the table.
+  std::string table;
+
   olap::olap_options olap;
 };
 

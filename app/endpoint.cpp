@@ -2,6 +2,7 @@
 
 #include "http/server.hpp"
 
+#include <mutex>
 #include <string_view>
 
 namespace millrace {
@@ -65,11 +66,39 @@ page verdict_page(const verdict& x) {
   return result;
 }
 
+using take_again = std::function<result<void>(const std::string&)>;
+
+// A page of a browser always names itself in such a request: it may not.
+page snapshot_page(const http::call& call, std::mutex& mutex,
+                   const take_again& f) {
+  constexpr const char* type = "text/plain; charset=utf-8";
+  constexpr size_t max_name = 256;
+  if (call.in.has_header("Origin"))
+    return {403, type, "not from a web page\n"};
+  std::string table;
+  while (auto piece = call.in.read()) {
+    if (piece->empty())
+      break;
+    table += *piece;
+    if (table.size() > max_name)
+      return {400, type, "the body is the name of a table\n"};
+  }
+  std::lock_guard guard{mutex};
+  if (!f)
+    return {409, type, "the node is starting or stopping\n"};
+  if (auto done = f(table); !done)
+    return {409, type, done.error().text + "\n"};
+  return {200, type, "ok\n"};
+}
+
 void answer(const http::call& call, const metrics& xs,
-            std::chrono::nanoseconds ready_lag) {
+            std::chrono::nanoseconds ready_lag, std::mutex& mutex,
+            const take_again& snapshot) {
   auto method = call.in.method();
   page result;
-  if (method == "GET" || method == "HEAD") {
+  if (method == "POST" && call.in.target() == "/snapshot") {
+    result = snapshot_page(call, mutex, snapshot);
+  } else if (method == "GET" || method == "HEAD") {
     auto target = call.in.target();
     result = make_page(target.substr(0, target.find('?')), xs, ready_lag);
   } else {
@@ -103,6 +132,8 @@ page make_page(std::string_view path, const metrics& xs,
 struct endpoint::impl {
   std::shared_ptr<const metrics> xs;
   std::chrono::nanoseconds ready_lag;
+  std::mutex mutex;
+  take_again snapshot;
   http::server server;
 };
 
@@ -127,9 +158,14 @@ result<void> endpoint::start(const listen_address& address) {
     return fail(bound.error().code,
                 bound.error().text + "; see http.listen in the configuration");
   impl_->server.start([x = impl_.get()](const http::call& call) {
-    answer(call, *x->xs, x->ready_lag);
+    answer(call, *x->xs, x->ready_lag, x->mutex, x->snapshot);
   });
   return {};
+}
+
+void endpoint::on_snapshot(take_again f) {
+  std::lock_guard guard{impl_->mutex};
+  impl_->snapshot = std::move(f);
 }
 
 } // namespace millrace

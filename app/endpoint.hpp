@@ -5,6 +5,7 @@
 #include "messages/ec.hpp"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,7 +24,8 @@ page make_page(std::string_view path, const metrics& xs,
 
 /// The node's HTTP side: /healthz, /readyz, /status (JSON), /metrics
 /// (Prometheus), and a page for people at /. Reads `metrics` only, so it
-/// answers whatever the actors do.
+/// answers whatever the actors do; but POST /snapshot, with the name of a table
+/// as body, asks them.
 class endpoint {
 public:
   endpoint(std::shared_ptr<const metrics> xs,
@@ -34,6 +36,10 @@ public:
   /// Listens and serves until destruction. `local_failure` when the address is
   /// taken or not ours.
   result<void> start(const listen_address& address);
+
+  /// Who takes a table again; null, as at the beginning: nobody. The failure
+  /// goes to whoever asked. Waits for a call that runs.
+  void on_snapshot(std::function<result<void>(const std::string& table)> f);
 
 private:
   struct impl;

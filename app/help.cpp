@@ -9,16 +9,18 @@ constexpr const char* overview
 
 usage: millrace COMMAND [OPTIONS]
 
-  run    --config-file FILE   follows the source until SIGINT or SIGTERM
-  check  --config-file FILE   says what is ready, what run would do, and what is
-                              wrong; changes nothing
-  status --config-file FILE   shows what a running node does
-  dlq    ACTION --config-file FILE
-                              lists, shows, replays or drops dead letters
-  olap   --data-dir DIR       serves an embedded ClickHouse over HTTP
+  run      --config-file FILE   follows the source until SIGINT or SIGTERM
+  check    --config-file FILE   says what is ready, what run would do, and what
+                                is wrong; changes nothing
+  status   --config-file FILE   shows what a running node does
+  snapshot --config-file FILE --table SCHEMA.TABLE
+                                asks a running node to take a table again
+  dlq      ACTION --config-file FILE
+                                lists, shows, replays or drops dead letters
+  olap     --data-dir DIR       serves an embedded ClickHouse over HTTP
 
-  millrace COMMAND --help     explains a command
-  millrace --version          prints the version
+  millrace COMMAND --help       explains a command
+  millrace --version            prints the version
 
 Start from conf/millrace.conf, which explains every entry; then run check.
 )__";
@@ -52,6 +54,22 @@ environment
   MILLRACE_TARGET_PASSWORD      ClickHouse password, before target.password-file
 
 exit code   0 ready; 1 problems; 2 bad configuration or arguments
+)__";
+
+constexpr const char* snapshot_help
+  = R"__(usage: millrace snapshot --config-file FILE --table SCHEMA.TABLE
+
+Asks the running node, at http.listen of the configuration, to take a table
+again: all its rows are read, and rows that are not in the source any more
+disappear from the target. The other tables go on. This is also the way out of
+quarantine, once what is wrong has been mended. Returns when the node has
+remembered it; millrace status shows how far it is.
+
+  --config-file FILE, -c FILE   the configuration of the running node
+  --table SCHEMA.TABLE          a table that the node follows
+
+exit code   0 the node will take it; 1 it will not, the message says why; 2 bad
+            configuration or arguments
 )__";
 
 constexpr const char* status_help
@@ -133,6 +151,8 @@ std::string help_text(command about) {
       return status_help;
     case command::dlq:
       return dlq_help;
+    case command::snapshot:
+      return snapshot_help;
     case command::olap:
       return olap_help;
     default:

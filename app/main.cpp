@@ -38,7 +38,8 @@ int run_node(const configuration& config) {
 }
 
 int with_configuration(const command_line& line) {
-  auto what = line.what == command::status ? secrets::skip : secrets::read;
+  auto asks = line.what == command::status || line.what == command::snapshot;
+  auto what = asks ? secrets::skip : secrets::read;
   auto config = read_configuration(line.config_file, what);
   if (!config) {
     for (const auto& problem : config.error())
@@ -52,6 +53,8 @@ int with_configuration(const command_line& line) {
       return check(*config, std::cout);
     case command::dlq:
       return dlq(*config, line.dlq, std::cout, std::cerr);
+    case command::snapshot:
+      return take_again(*config, line.table, std::cout, std::cerr);
     default:
       return status(*config, line.json, std::cout, std::cerr);
   }

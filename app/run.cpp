@@ -49,6 +49,19 @@ int wait_for_end(const sigset_t& signals) {
   }
 }
 
+// Blocks until the pipeline has answered.
+result<void> take_again(caf::actor_system& sys, const caf::actor& root,
+                        const std::string& table) {
+  caf::scoped_actor self{sys};
+  result<void> done;
+  self->request(root, std::chrono::seconds{15}, atom::snapshot_v, table)
+    .receive([](atom::ack) {},
+             [&](const caf::error& err) {
+               done = fail(ec::local_failure, text_of(err));
+             });
+  return done;
+}
+
 } // namespace
 
 int run(const configuration& config) {
@@ -67,6 +80,8 @@ int run(const configuration& config) {
                         restart_policy{}, numbers);
   root->attach_functor([] { kill(getpid(), pipeline_ended); });
   self->monitor(root);
+  http.on_snapshot(
+    [&](const std::string& table) { return take_again(sys, root, table); });
   auto sig = wait_for_end(signals);
   if (sig != pipeline_ended) {
     spdlog::info("caught {}: stopping", sig == SIGINT ? "SIGINT" : "SIGTERM");
@@ -79,6 +94,7 @@ int run(const configuration& config) {
     spdlog::error("{}", render(msg.reason));
     code = 1;
   });
+  http.on_snapshot(nullptr);
   auto confirmed = static_cast<uint64_t>(numbers->confirmed_position.value());
   if (confirmed != 0)
     spdlog::info("stopped; confirmed up to {}", to_string(lsn{confirmed}));

@@ -180,35 +180,71 @@ std::string render(const json::value& x) {
   return out + "\n" + aligned(table) + notes;
 }
 
-} // namespace
+struct answer {
+  long status = 0;
+  std::string body;
+};
 
-result<std::string> fetch_status(const listen_address& address) {
-  auto where = "http://" + reachable(address) + "/status";
+// Asks the node; with a body by POST.
+result<answer> ask_node(const listen_address& address, const std::string& path,
+                        const std::string* body = nullptr) {
+  auto where = "http://" + reachable(address) + path;
   std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> curl{curl_easy_init(),
                                                            &curl_easy_cleanup};
   if (curl == nullptr)
     return fail(ec::local_failure, "cannot set up an HTTP request");
-  std::string body;
+  answer result;
   char reason[CURL_ERROR_SIZE] = "";
   auto* x = curl.get();
   curl_easy_setopt(x, CURLOPT_URL, where.c_str());
   curl_easy_setopt(x, CURLOPT_NOPROXY, "*");
   curl_easy_setopt(x, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(x, CURLOPT_TIMEOUT_MS, 5'000L);
+  curl_easy_setopt(x, CURLOPT_TIMEOUT_MS, body != nullptr ? 20'000L : 5'000L);
+  if (body != nullptr) {
+    curl_easy_setopt(x, CURLOPT_POSTFIELDSIZE, static_cast<long>(body->size()));
+    curl_easy_setopt(x, CURLOPT_POSTFIELDS, body->c_str());
+  }
   curl_easy_setopt(x, CURLOPT_WRITEFUNCTION, append);
-  curl_easy_setopt(x, CURLOPT_WRITEDATA, &body);
+  curl_easy_setopt(x, CURLOPT_WRITEDATA, &result.body);
   curl_easy_setopt(x, CURLOPT_ERRORBUFFER, reason);
   if (auto code = curl_easy_perform(x); code != CURLE_OK)
     return fail(ec::local_failure,
                 "no answer from " + where + ": "
                   + (reason[0] != 0 ? reason : curl_easy_strerror(code))
                   + "; is the node running, with this http.listen?");
-  long status = 0;
-  curl_easy_getinfo(x, CURLINFO_RESPONSE_CODE, &status);
-  if (status != 200)
-    return fail(ec::local_failure, where + " answered " + std::to_string(status)
-                                     + "; is that a millrace node?");
-  return body;
+  curl_easy_getinfo(x, CURLINFO_RESPONSE_CODE, &result.status);
+  return result;
+}
+
+failure stranger(const listen_address& address, long status) {
+  return {ec::local_failure, "http://" + reachable(address) + " answered "
+                               + std::to_string(status)
+                               + "; is that a millrace node?"};
+}
+
+} // namespace
+
+result<std::string> fetch_status(const listen_address& address) {
+  auto x = ask_node(address, "/status");
+  if (!x)
+    return tl::unexpected{std::move(x.error())};
+  if (x->status != 200)
+    return tl::unexpected{stranger(address, x->status)};
+  return std::move(x->body);
+}
+
+result<void>
+ask_for_snapshot(const listen_address& address, const std::string& table) {
+  auto x = ask_node(address, "/snapshot", &table);
+  if (!x)
+    return tl::unexpected{std::move(x.error())};
+  if (x->status == 200)
+    return {};
+  if (x->status != 409)
+    return tl::unexpected{stranger(address, x->status)};
+  while (!x->body.empty() && x->body.back() == '\n')
+    x->body.pop_back();
+  return fail(ec::local_failure, std::move(x->body));
 }
 
 result<std::string> render_status(std::string_view text) {
@@ -246,6 +282,16 @@ int status(const configuration& config, bool json_wanted, std::ostream& out,
                         ? nullptr
                         : value.get_object().if_contains("ready");
   return ready != nullptr && ready->is_bool() && ready->get_bool() ? 0 : 1;
+}
+
+int take_again(const configuration& config, const std::string& table,
+               std::ostream& out, std::ostream& err) {
+  if (auto done = ask_for_snapshot(config.http, table); !done) {
+    err << "millrace snapshot: " << done.error().text << "\n";
+    return 1;
+  }
+  out << "the node takes " << table << " again\n";
+  return 0;
 }
 
 } // namespace millrace

@@ -105,8 +105,12 @@ pipeline start(caf::event_based_actor* self, const configuration& cfg,
   auto router
     = own(self->spawn(partition_router, context,
                       start_table(cfg, context, pool, admin, reader, limits)));
-  auto source = own(self->spawn<caf::detached>(
-    source_agent, context, source_options, cfg.limits.snapshot_chunk_bytes));
+  auto start_agent = [&] {
+    return own(self->spawn<caf::detached>(source_agent, context, source_options,
+                                          cfg.limits.snapshot_chunk_bytes));
+  };
+  auto source = start_agent();
+  auto surveyor = start_agent();
   auto store = caf::actor_cast<state_store_actor>(admin);
   auto readers = start_snapshot_readers(self, cfg, context, source_options,
                                         router, workers);
@@ -116,8 +120,9 @@ pipeline start(caf::event_based_actor* self, const configuration& cfg,
   options.window_bytes = cfg.limits.window_bytes;
   options.batch = {cfg.limits.batch_rows, cfg.limits.batch_bytes};
   options.snapshot = cfg.snapshot;
-  auto head = own(self->spawn(capture, context, options,
-                              capture_peers{source, store, router, snapshots}));
+  auto head = own(
+    self->spawn(capture, context, options,
+                capture_peers{source, surveyor, store, router, snapshots}));
   result.head = caf::actor_cast<caf::actor>(head);
   return result;
 }

@@ -97,7 +97,9 @@ using snapshot_reader_actor = caf::typed_actor<
   // them are durable.
   caf::replies_to<chunk_order_ptr>::with<uint64_t>,
   // INTERNAL: There may be something to read.
-  caf::reacts_to<atom::readable>>;
+  caf::reacts_to<atom::readable>,
+  // INTERNAL: Look whether the window has been full for too long.
+  caf::reacts_to<atom::tick>>;
 
 /// The SNAPSHOTTER interface.
 using snapshotter_actor = caf::typed_actor<
@@ -109,6 +111,9 @@ using snapshotter_actor = caf::typed_actor<
 
 /// The CAPTURE interface.
 using capture_actor = caf::typed_actor<
+  // Takes a table again, by its full name. The reply means that this is
+  // remembered, not that it is done.
+  caf::replies_to<atom::snapshot, std::string>::with<atom::ack>,
   // INTERNAL: There may be something to read.
   caf::reacts_to<atom::readable>,
   // INTERNAL: What has been gathered is to be read.

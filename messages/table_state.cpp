@@ -12,7 +12,7 @@ namespace millrace {
 
 namespace {
 
-constexpr const char* phases[] = {"fresh", "snapshot", "streaming"};
+constexpr const char* phases[] = {"fresh", "snapshot", "streaming", "dropped"};
 
 } // namespace
 
@@ -65,6 +65,7 @@ std::string to_json(const table_state& x) {
     done.push_back(boost::json::array{first, last});
   return boost::json::serialize(boost::json::object{
     {"phase", phases[static_cast<size_t>(x.at)]},
+    {"oid", x.oid},
     {"label", to_string(x.label)},
     {"fill_until", to_string(x.fill_until)},
     {"retake", x.retake},
@@ -87,6 +88,9 @@ result<table_state> parse_table_state(const std::string& json) {
     if (phase == std::end(phases) || !label || !until)
       return fail(ec::target_unsuitable, "unreadable table state: " + json);
     result.at = static_cast<table_state::phase>(phase - std::begin(phases));
+    // States of an earlier version do not have it.
+    if (const auto* oid = x.if_contains("oid"))
+      result.oid = oid->to_number<uint32_t>();
     result.label = *label;
     result.fill_until = *until;
     result.retake = x.at("retake").as_bool();

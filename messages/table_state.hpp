@@ -19,9 +19,15 @@ struct table_state {
     snapshot,
     /// All rows from before are durable.
     streaming,
+    /// It is not there any more. Its rows stay in the target; a table that
+    /// gets its name is taken in its place.
+    dropped,
   };
 
   phase at = phase::fresh;
+
+  /// Of the table that was followed under this name; 0: not known.
+  uint32_t oid = 0;
 
   /// Label of the snapshot; 0: to be taken when it is planned.
   lsn label;

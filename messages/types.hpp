@@ -178,5 +178,6 @@ CAF_BEGIN_TYPE_ID_BLOCK(millrace, caf::first_custom_type_id)
   CAF_ADD_ATOM(millrace, millrace::atom, stop, "stop")
   CAF_ADD_ATOM(millrace, millrace::atom, tables, "tables")
   CAF_ADD_ATOM(millrace, millrace::atom, tick, "tick")
+  CAF_ADD_ATOM(millrace, millrace::atom, snapshot, "snapshot")
 
 CAF_END_TYPE_ID_BLOCK(millrace)

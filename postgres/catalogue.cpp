@@ -53,9 +53,12 @@ std::string tables_sql(const std::string& filter) {
            " EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid"
            " AND i.indisprimary AND NOT i.indimmediate),"
            // 10: a partition that has no identity
-           " c.relkind = 'p' AND EXISTS (SELECT FROM pg_partition_tree(c.oid) p"
-           " JOIN pg_class l ON l.oid = p.relid WHERE p.isleaf"
-           " AND l.relkind = 'r' AND l.relreplident <> 'f' AND NOT EXISTS ("
+           // (pg_partition_tree would lock all of them)
+           " c.relkind = 'p' AND EXISTS (WITH RECURSIVE p(oid) AS ("
+           "SELECT c.oid UNION ALL SELECT i.inhrelid FROM pg_inherits i"
+           " JOIN p ON i.inhparent = p.oid) SELECT FROM p"
+           " JOIN pg_class l ON l.oid = p.oid WHERE"
+           " l.relkind = 'r' AND l.relreplident <> 'f' AND NOT EXISTS ("
          + identity_of("l")
          + ")),"
            " row_security_active(c.oid),"

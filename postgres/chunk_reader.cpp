@@ -44,6 +44,7 @@ struct chunk_reader::impl {
   result<void> ready();
   result<void> look_up(uint32_t oid);
   result<bool> lock(uint32_t oid, uint32_t filenode);
+  failure locked(uint32_t oid, failure why);
   failure unsuitable(std::string why) const;
   result<bool> next_row();
   change_batch_ptr take();
@@ -176,6 +177,14 @@ int chunk_reader::fd() const {
   return PQsocket(impl_->conn.get());
 }
 
+// Only an exclusive lock holds off the one that reading takes.
+failure chunk_reader::impl::locked(uint32_t oid, failure why) {
+  if (why.code != ec::source_failed)
+    return why;
+  run(conn.get(), "ROLLBACK", "");
+  return name_lock_holders(conn.get(), oid, std::move(why));
+}
+
 // Opens the chunk's transaction; false when the table has another name or
 // filenode than expected.
 result<bool> chunk_reader::impl::lock(uint32_t oid, uint32_t filenode) {
@@ -183,7 +192,7 @@ result<bool> chunk_reader::impl::lock(uint32_t oid, uint32_t filenode) {
   // The lock first, then the look: from then on nobody rewrites the table.
   auto rows = run(conn.get(),
                   "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
-                  " SET LOCAL lock_timeout = '5s';"
+                  " SET LOCAL lock_timeout = '100ms';"
                   " LOCK TABLE ONLY "
                     + name
                     + " IN ACCESS SHARE MODE;"
@@ -192,7 +201,7 @@ result<bool> chunk_reader::impl::lock(uint32_t oid, uint32_t filenode) {
                     + quote_text(name) + ") AND c.oid = " + std::to_string(oid),
                   what);
   if (!rows && rows.error().code != ec::table_unsuitable)
-    return tl::unexpected{std::move(rows.error())};
+    return tl::unexpected{locked(oid, std::move(rows.error()))};
   if (rows && PQntuples(rows->get()) == 1
       && integer(rows->get(), 0, 0) == static_cast<int64_t>(filenode))
     return true;
@@ -296,6 +305,14 @@ result<chunk_reader::outcome> chunk_reader::read(const read_limits& limits) {
     self.batch = nullptr;
   result.batch = self.take();
   return result;
+}
+
+void chunk_reader::abandon() {
+  auto& self = *impl_;
+  self.stream.reset();
+  self.conn.reset();
+  self.batch = nullptr;
+  self.done = true;
 }
 
 result<void> chunk_reader::finish() {

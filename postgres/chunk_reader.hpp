@@ -26,7 +26,7 @@ public:
 
   /// `table_unsuitable` when the table is not the plan's any more (filenode
   /// changed, dropped): it has to be planned again. `source_failed` when
-  /// somebody has kept it locked for 5 s: try again later.
+  /// somebody keeps it locked, with who: try again later.
   result<void> start(const snapshot_plan& plan, const chunk& x);
 
   struct outcome {
@@ -37,6 +37,10 @@ public:
   result<outcome> read(const read_limits& limits);
 
   result<void> finish();
+
+  /// Lets go of the chunk at hand, its transaction and its lock. What has been
+  /// read of it is right, and comes again when the chunk is read again.
+  void abandon();
 
 private:
   struct impl;

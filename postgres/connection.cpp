@@ -21,7 +21,7 @@ constexpr const char* session_settings
   = "-c DateStyle=ISO,YMD -c IntervalStyle=postgres -c TimeZone=UTC"
     " -c extra_float_digits=1 -c bytea_output=hex -c xmlbinary=base64"
     " -c lc_monetary=C -c quote_all_identifiers=off -c search_path=pg_catalog"
-    " -c row_security=off -c statement_timeout=0 -c lock_timeout=0"
+    " -c row_security=off -c statement_timeout=0 -c lock_timeout=5s"
     " -c idle_in_transaction_session_timeout=0 -c jit=off"
     " -c default_transaction_read_only=off"
     " -c default_transaction_isolation=read\\ committed"

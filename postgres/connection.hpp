@@ -32,8 +32,8 @@ enum class session_kind { ordinary, replication };
 
 /// Connects, blocking up to `connect_timeout` (10 s unless the URI says
 /// otherwise). The session has the settings of docs/types.md, whatever
-/// database, role and server say. What it waits for ends when `options.stop`
-/// is set; the connection is of no use then.
+/// database, role and server say. It waits at most 5 s for a lock. What it
+/// waits for ends when `options.stop` is set; the connection is of no use then.
 result<conn_ptr> connect(const source_options& options, session_kind kind);
 
 /// Runs one command and waits for it, as PQexec does. Null when the session has
@@ -62,6 +62,9 @@ std::string_view sqlstate(const PGresult* rows);
 
 /// Which error a SQLSTATE stands for, where no context says otherwise.
 ec classify(std::string_view sqlstate);
+
+/// Adds to a failure who holds the table exclusively, if somebody does.
+failure name_lock_holders(PGconn* conn, uint32_t table, failure why);
 
 /// Joins the lines of a message, without source locations.
 std::string one_line(std::string_view text);

@@ -50,7 +50,9 @@ std::string writers(PGconn* conn) {
 result<lsn> create_slot(PGconn* conn, const std::string& slot) {
   auto what = "cannot create slot \"" + slot + "\"";
   // Bounded, so that the wait can be seen; the next try goes on waiting.
-  if (auto set = run(conn, "SET statement_timeout = '20s'", what); !set)
+  if (auto set
+      = run(conn, "SET statement_timeout = '20s'; SET lock_timeout = 0", what);
+      !set)
     return tl::unexpected{std::move(set.error())};
   // Stopped, it is left to the server to end it: by the connection's end.
   auto rows = exec(conn, create_slot_sql(slot));
@@ -59,7 +61,7 @@ result<lsn> create_slot(PGconn* conn, const std::string& slot) {
   std::string code{sqlstate(rows.get())};
   auto good = PQresultStatus(rows.get()) == PGRES_TUPLES_OK;
   auto problem = good ? failure{} : server_failure(conn, rows.get(), what);
-  run(conn, "SET statement_timeout = 0", what);
+  run(conn, "RESET statement_timeout; RESET lock_timeout", what);
   if (good)
     return parse_lsn(field(rows.get(), 0, 0)).value_or(lsn{});
   if (code == "57014")
@@ -77,11 +79,9 @@ result<lsn> create_slot(PGconn* conn, const std::string& slot) {
   return tl::unexpected{std::move(problem)};
 }
 
-result<void> run_all(PGconn* conn, const std::vector<std::string>& statements) {
-  if (statements.empty())
-    return {};
-  // ADD TABLE waits for maintenance of the table; others must not wait for us.
-  auto begun = run(conn, "BEGIN; SET LOCAL lock_timeout = '10s'",
+result<void>
+run_in_one(PGconn* conn, const std::vector<std::string>& statements) {
+  auto begun = run(conn, "BEGIN; SET LOCAL lock_timeout = '2s'",
                    "cannot begin a transaction");
   if (!begun)
     return tl::unexpected{std::move(begun.error())};
@@ -95,6 +95,32 @@ result<void> run_all(PGconn* conn, const std::vector<std::string>& statements) {
   auto done = run(conn, "COMMIT", "cannot commit the publications");
   if (!done)
     return tl::unexpected{std::move(done.error())};
+  return {};
+}
+
+// New publications come all at once. Adding a table waits for maintenance of
+// it: each by itself, so that others need not, and those that are busy later.
+result<void>
+run_all(PGconn* conn, const inspection& seen, source_start& result) {
+  std::vector<std::string> together;
+  std::vector<std::string> single;
+  for (const auto& sql : seen.statements)
+    (sql.starts_with("ALTER ") ? single : together).push_back(sql);
+  if (!together.empty())
+    if (auto done = run_in_one(conn, together); !done)
+      return done;
+  result.notes = std::move(together);
+  for (const auto& sql : single) {
+    auto done = run_in_one(conn, {sql});
+    if (done)
+      result.notes.push_back(sql);
+    else if (done.error().code != ec::source_failed)
+      return done;
+    else
+      result.warnings.push_back(
+        {ec::source_failed, "a new table", done.error().text,
+         "it is tried again until it can be added", true});
+  }
   return {};
 }
 
@@ -179,9 +205,8 @@ result<source_start> source_admin::set_up(bool may_create_slot) {
   if (!identity)
     return tl::unexpected{std::move(identity.error())};
   result.identity = std::move(*identity);
-  if (auto done = run_all(*conn, seen->statements); !done)
+  if (auto done = run_all(*conn, *seen, result); !done)
     return tl::unexpected{std::move(done.error())};
-  result.notes = seen->statements;
   // The slot after the publications: what it decodes must know them.
   if (seen->slot.exists) {
     result.start = seen->slot.confirmed;

@@ -13,8 +13,10 @@ constexpr const char* leaves_sql
     " pg_relation_size(c.oid) / current_setting('block_size')::int,"
     " pg_table_size(c.oid), greatest(c.reltuples, 0)::bigint,"
     " (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-    " FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = $1::oid OR c.oid IN"
-    " (SELECT p.relid FROM pg_partition_tree($1::oid) p WHERE p.isleaf))"
+    " FROM pg_class c WHERE c.relkind = 'r' AND (c.oid = $1::oid OR (SELECT"
+    " relkind FROM pg_class WHERE oid = $1::oid) = 'p' AND c.oid IN"
+    " (WITH RECURSIVE p(oid) AS (SELECT $1::oid UNION ALL SELECT i.inhrelid"
+    " FROM pg_inherits i JOIN p ON i.inhparent = p.oid) SELECT p.oid FROM p))"
     " ORDER BY c.oid";
 
 constexpr const char* exists_sql
@@ -55,9 +57,13 @@ result<snapshot_plan> source_admin::plan(table_description_ptr table, lsn label,
   if (PQntuples(kind->get()) == 0)
     return fail(ec::table_unsuitable, what + ": it has been dropped");
   auto partitioned = field(kind->get(), 0, 0) == "p";
+  // Sizes need a lock, which others must not wait for.
+  impl_->ask("SET lock_timeout = '100ms'", {}, what);
   auto rows = impl_->ask(leaves_sql, {oid}, what);
+  impl_->ask("RESET lock_timeout", {}, what);
   if (!rows)
-    return tl::unexpected{std::move(rows.error())};
+    return tl::unexpected{name_lock_holders(impl_->conn_.get(), table->oid,
+                                            std::move(rows.error()))};
   snapshot_plan result;
   result.label = label;
   const auto* r = rows->get();

@@ -84,10 +84,10 @@ result<table_description_ptr> source_admin::describe(const relation& x) {
     if (PQntuples(member->get()) == 0)
       return table_description_ptr{};
   }
+  // It has been dropped since the stream named it, and what the stream still
+  // has of it with it.
   if (i == tables->end())
-    return fail(ec::table_unsuitable,
-                x.schema + "." + x.name
-                  + ": it has been dropped since the stream named it");
+    return table_description_ptr{};
   return describe_as(*i, x);
 }
 
@@ -101,9 +101,18 @@ result<std::vector<table_description_ptr>> source_admin::tables() {
   auto result = followed(*seen, impl_->options_);
   // Those that set-up would add to a publication.
   if (!seen->statements.empty())
-    for (const auto* x : seen->candidates)
+    for (const auto* x : seen->candidates) {
+      auto is_followed
+        = std::any_of(result.begin(), result.end(), [x](const auto& y) {
+            return y->oid == x->description.oid;
+          });
+      if (is_followed)
+        continue;
+      auto description = x->description;
+      description.oid = 0;
       result.push_back(
-        std::make_shared<const table_description>(x->description));
+        std::make_shared<const table_description>(std::move(description)));
+    }
   return result;
 }
 

@@ -119,11 +119,13 @@ public:
   result<source_start> set_up(bool may_create_slot = true);
 
   /// Describes one table as the Relation message has it. Null when the
-  /// configuration does not ask for the table: skip it. `table_unsuitable`
-  /// when the catalogue of now disagrees with the message of then.
+  /// configuration does not ask for the table, or when it has been dropped
+  /// since: skip it. `table_unsuitable` when the catalogue of now disagrees
+  /// with the message of then.
   result<table_description_ptr> describe(const relation& x);
 
-  /// Tables that match the patterns now, and are published or can be.
+  /// Tables that match the patterns now, and are published. Those that set-up
+  /// would have to publish first come with OID 0.
   result<std::vector<table_description_ptr>> tables();
 
   /// Switch points: first LSN of each timeline after `timeline`.

@@ -141,6 +141,22 @@ run(PGconn* conn, const std::string& sql,
   return checked(conn, sent != 0 ? finish(conn) : nullptr, what);
 }
 
+failure name_lock_holders(PGconn* conn, uint32_t table, failure why) {
+  auto rows = run(conn,
+                  "SELECT string_agg(coalesce('process ' || l.pid || coalesce("
+                  "' (' || nullif(a.application_name, '') || ')', ''),"
+                  " 'a prepared transaction'), ', ') FROM pg_locks l"
+                  " LEFT JOIN pg_stat_activity a ON a.pid = l.pid"
+                  " WHERE l.database = (SELECT oid FROM pg_database"
+                  " WHERE datname = current_database()) AND l.relation = "
+                    + std::to_string(table)
+                    + " AND l.mode = 'AccessExclusiveLock' AND l.granted",
+                  "");
+  if (rows && PQgetisnull(rows->get(), 0, 0) == 0)
+    why.text += "; it is locked by " + std::string{field(rows->get(), 0, 0)};
+  return why;
+}
+
 std::string describe_peer(PGconn* conn) {
   auto text = [](const char* x) { return std::string{x != nullptr ? x : ""}; };
   auto result = text(PQdb(conn));

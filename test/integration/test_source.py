@@ -75,3 +75,84 @@ def test_a_slot_that_waits_for_a_transaction_ends_with_the_node(source, target, 
     writer.close()
     node.wait_caught_up(90)
     assert_equal(source, target, database, seconds=30)
+
+
+# -- tables that somebody locks ------------------------------------------------------------------------------------------
+
+
+SMALL = {"limits": {"snapshot-chunk-bytes": 65536, "snapshot-window-bytes": 1 << 20}}
+
+
+def fill(sql, rows):
+    sql(f"""CREATE TABLE many (id int PRIMARY KEY, v int, pad text);
+        INSERT INTO many SELECT g, 0, rpad('row ' || g, 180, '.') FROM generate_series(1, {rows}) g""")
+
+
+def chunks(node):
+    return node.metric("millrace_snapshot_chunks_done", table="public.many") or 0
+
+
+def test_a_table_that_is_locked_during_its_snapshot_waits_alone(source, target, database, nodes, sql):
+    fill(sql, 100000)
+    sql("CREATE TABLE other (id int PRIMARY KEY)")
+    node = nodes(configuration=SMALL)
+    wait_until(lambda: chunks(node) >= 2, "the first chunks", 60, 0.005, alive=node)
+    holder = source.connect(database, autocommit=False, application_name="maintenance")
+    with holder.cursor() as cursor:
+        cursor.execute("LOCK TABLE many IN ACCESS EXCLUSIVE MODE")
+    waits = wait_until(lambda: node.status()["waits"].get("public.many"), "status names the table", 60, alive=node)
+    assert f"process {holder.get_backend_pid()} (maintenance)" in waits["why"], waits
+    for i in range(3):
+        sql(f"INSERT INTO other VALUES ({i})")
+        wait_until(lambda: target.value(f"SELECT count() FROM `{database}`.other FINAL") == i + 1, "the stream goes on", 10, alive=node)
+    # Long enough for what was given up after 5 s before.
+    wait_until(lambda: node.log().count("the snapshot of public.many waits") >= 1 and time.time() - os.path.getmtime(node.log_path) > 8,
+               "it waits and is quiet about it", 60, alive=node)
+    holder.rollback()
+    holder.close()
+    node.wait_caught_up(90)
+    assert node.metric("millrace_restarts_total") == 0
+    assert node.status()["waits"] == {}
+    assert_equal(source, target, database, seconds=30)
+
+
+def test_a_target_that_is_away_does_not_hold_back_vacuum_or_ddl(source, target, database, nodes, sql):
+    fill(sql, 200000)
+    node = nodes(start=False, configuration={"limits": {"snapshot-window-bytes": 1 << 20}})
+    node.start()
+    wait_until(lambda: "chunk(s) to read" in node.log(), "the first chunk", 60, 0.005, alive=node)
+    held = """SELECT count(*) FROM pg_stat_activity WHERE datname = %s AND application_name = 'millrace'
+        AND backend_type = 'client backend' AND (backend_xmin IS NOT NULL OR xact_start IS NOT NULL)"""
+    target.freeze()
+    try:
+        wait_until(lambda: node.log().count("will be read again") >= 1, "chunks are let go of", 60, alive=node)
+        wait_until(lambda: source.value(held, (database,)) == 0, "no transaction is open", 60, alive=node)
+        sql("SET lock_timeout = '5s'; ALTER TABLE many ADD COLUMN w int; UPDATE many SET w = id WHERE id % 100 = 0")
+        assert node.metric("millrace_restarts_total") == 0
+    finally:
+        target.thaw()
+    node.wait_caught_up(120)
+    assert_equal(source, target, database, seconds=60)
+    assert target.value(f"SELECT count() FROM `{database}`._dead_letters") == 0
+
+
+# -- a server that wants to stop -------------------------------------------------------------------------------------------
+
+
+def test_a_server_with_a_backlog_can_stop_while_the_target_is_away(source, target, database, nodes, sql):
+    """It waits until its walsender has sent everything; a reader with a full window reads nothing."""
+    sql("CREATE TABLE t (id int PRIMARY KEY, pad text)")
+    node = nodes(configuration={"limits": {"window-bytes": 1 << 20, "batch-bytes": 1 << 16}})
+    node.wait_caught_up(60)
+    target.freeze()
+    try:
+        sql("INSERT INTO t SELECT g, repeat('x', 1000) FROM generate_series(1, 100000) g")
+        wait_until(lambda: node.metric("millrace_in_flight_bytes") >= 1 << 20, "the window is full", 60, alive=node)
+        os.kill(source.pid, signal.SIGINT)  # a fast shutdown
+        assert source.wait(50) == 0
+    finally:
+        target.thaw()
+        if not source.running():
+            source.start()
+    node.wait_caught_up(120)
+    assert_equal(source, target, database, seconds=60)

@@ -17,6 +17,7 @@ struct fake_stream {
   std::vector<lsn> confirmed;
   std::vector<table_description_ptr> described;
   std::vector<std::string> skipped;
+  std::vector<uint32_t> skipped_oids;
   result<void> tick_result;
   result<void> confirm_result;
   lsn server;
@@ -56,6 +57,7 @@ public:
 
   void skip(const postgres::relation& x) override {
     x_->skipped.push_back(x.name);
+    x_->skipped_oids.push_back(x.oid);
   }
 
   result<void> confirm(lsn pos) override {
@@ -120,10 +122,10 @@ struct capture_fixture : peers_fixture {
 
   /// Up to the announcement of the tables.
   void start() {
-    hdl = own(
-      sys.spawn(capture, context, options,
-                capture_peers{source, caf::actor_cast<state_store_actor>(store),
-                              router, snapshotter}));
+    hdl = own(sys.spawn(capture, context, options,
+                        capture_peers{source, source,
+                                      caf::actor_cast<state_store_actor>(store),
+                                      router, snapshotter}));
     end = watch_end(hdl);
     consume_messages();
   }
@@ -134,6 +136,14 @@ struct capture_fixture : peers_fixture {
       CAF_FAIL("nothing was announced");
     answer(router, batches, batches->size() - 1, atom::ack_v);
     first_batch = batches->size();
+  }
+
+  /// The catalogue has `orders` under this OID from now on.
+  void number_orders(uint32_t oid) {
+    auto copy = std::make_shared<table_description>(*orders);
+    copy->oid = oid;
+    orders = copy;
+    source_log->tables = source_log->start.tables = {orders};
   }
 
   /// Up to the stream.

@@ -127,6 +127,33 @@ CAF_TEST(tables that do not exist yet are waited for visibly) {
   CAF_CHECK_EQUAL(waits.count("public.orders"), 0u);
 }
 
+CAF_TEST(a table that was dropped meanwhile is let go of) {
+  was_here();
+  number_orders(5);
+  start_streaming();
+  CAF_CHECK_EQUAL(saved().oid, 5u);
+  stop(hdl);
+  source_log->start.tables.clear();
+  store_log->stored[{"quarantine", "public.orders"}] = "did not fit";
+  start_streaming();
+  CAF_CHECK(saved().at == table_state::phase::dropped);
+  CAF_CHECK_EQUAL(store_log->state("quarantine", "public.orders"), "");
+  CAF_CHECK_EQUAL(snapshots->size(), 0u);
+}
+
+CAF_TEST(a table that was replaced meanwhile is taken in its place) {
+  was_here();
+  number_orders(5);
+  start_streaming();
+  stop(hdl);
+  number_orders(6);
+  options.snapshot = false;
+  start_streaming();
+  CAF_CHECK_EQUAL(saved().oid, 6u);
+  CAF_CHECK(saved().retake);
+  CAF_REQUIRE_EQUAL(snapshots->size(), 1u);
+}
+
 // -- the source is the one we know --------------------------------------------
 
 CAF_TEST(another system identifier is refused) {

@@ -4,7 +4,7 @@
 
 using namespace millrace;
 using namespace millrace::test;
-using namespace std::chrono_literals;
+using namespace std::literals;
 
 namespace {
 
@@ -614,6 +614,119 @@ CAF_TEST(a source that cannot take a new table in is asked again) {
   for (int i = 0; i < 10; ++i)
     pass(1s);
   CAF_CHECK_EQUAL(passed_on(), 1u);
+}
+
+// -- tables that are gone, or others, or taken again
+// ----------------------------
+
+CAF_TEST(a table that is gone is let go of and nothing is wrong) {
+  was_here();
+  number_orders(5);
+  start_streaming();
+  context.numbers->table("public.orders")->quarantine("did not fit");
+  source_log->tables.clear();
+  pass(1s);
+  CAF_CHECK(saved().at == table_state::phase::dropped);
+  CAF_CHECK_EQUAL(saved().oid, 5u);
+  CAF_CHECK_EQUAL(stream->skipped_oids, std::vector<uint32_t>{5});
+  auto view = context.numbers->table("public.orders")->look(0);
+  CAF_CHECK_EQUAL(view.quarantine, "");
+  CAF_CHECK_EQUAL(view.note,
+                  "gone from the source; its rows stay in the target");
+  CAF_CHECK_EQUAL(source_log->count("prepare"), 1u);
+  for (int i = 0; i < 20; ++i)
+    pass(1s);
+  CAF_CHECK_EQUAL(stream->skipped_oids.size(), 1u);
+}
+
+CAF_TEST(a table that was made again is taken in the place of the old one) {
+  was_here();
+  number_orders(5);
+  start_streaming();
+  number_orders(6);
+  pass(1s);
+  CAF_CHECK_EQUAL(stream->skipped_oids, std::vector<uint32_t>{5});
+  CAF_CHECK_EQUAL(source_log->count("prepare"), 2u);
+  CAF_REQUIRE_EQUAL(passed_on(), 1u);
+  CAF_CHECK(batches->back()->tables[0] == orders);
+  CAF_CHECK(!stream->described.empty() && stream->described.back() == orders);
+  answer(router, batches, batches->size() - 1, atom::ack_v);
+  CAF_CHECK(saved().at == table_state::phase::fresh);
+  CAF_CHECK(saved().retake);
+  CAF_CHECK_EQUAL(saved().oid, 6u);
+  CAF_REQUIRE_EQUAL(snapshots->size(), 1u);
+  CAF_CHECK(snapshots->back()->state.retake);
+  CAF_CHECK_EQUAL(context.numbers->table("public.orders")->look(0).note, "");
+}
+
+CAF_TEST(a table that is gone before its snapshot ends is no quarantine) {
+  number_orders(5);
+  store_log->stored.erase({"table", "public.orders"});
+  start_streaming();
+  source_log->tables.clear();
+  pass(1s);
+  CAF_CHECK_EQUAL(stream->skipped_oids.size(), 0u);
+  refuse(snapshotter, snapshots, 0, ec::table_unsuitable);
+  CAF_CHECK(saved().at == table_state::phase::dropped);
+  CAF_CHECK_EQUAL(store_log->state("quarantine", "public.orders"), "");
+  CAF_CHECK_EQUAL(context.numbers->table("public.orders")->look(0).quarantine,
+                  "");
+  CAF_CHECK(context.numbers->look(0).state == pipeline_state::streaming);
+}
+
+CAF_TEST(a table is taken again when somebody asks for it) {
+  was_here();
+  number_orders(5);
+  start_streaming();
+  auto& numbers = *context.numbers->table("public.orders");
+  numbers.quarantine("did not fit");
+  store_log->stored[{"quarantine", "public.orders"}] = "did not fit";
+  auto taken = ask<atom::ack>(hdl, atom::snapshot_v, "public.orders"s);
+  CAF_REQUIRE_EQUAL(passed_on(), 1u);
+  CAF_CHECK(stream->described.back() == orders);
+  CAF_CHECK(taken->pending());
+  answer(router, batches, batches->size() - 1, atom::ack_v);
+  CAF_CHECK(taken->answered());
+  CAF_CHECK(saved().retake);
+  CAF_CHECK(saved().at == table_state::phase::fresh);
+  CAF_CHECK_EQUAL(store_log->state("quarantine", "public.orders"), "");
+  CAF_CHECK_EQUAL(numbers.look(0).quarantine, "");
+  CAF_REQUIRE_EQUAL(snapshots->size(), 1u);
+  auto again = ask<atom::ack>(hdl, atom::snapshot_v, "public.orders"s);
+  CAF_CHECK_NOT_EQUAL(again->error.find("is being taken"), std::string::npos);
+  answer(snapshotter, snapshots, 0, lsn{900});
+  CAF_CHECK(context.numbers->look(0).state == pipeline_state::streaming);
+}
+
+CAF_TEST(a table that still does not fit stays quarantined when it is taken) {
+  was_here();
+  number_orders(5);
+  start_streaming();
+  store_log->stored[{"quarantine", "public.orders"}] = "did not fit";
+  ask<atom::ack>(hdl, atom::snapshot_v, "public.orders"s);
+  context.numbers->table("public.orders")->quarantine("does not fit");
+  answer(router, batches, batches->size() - 1, atom::ack_v);
+  CAF_CHECK_EQUAL(store_log->state("quarantine", "public.orders"),
+                  "did not fit");
+  CAF_CHECK_EQUAL(snapshots->size(), 0u);
+}
+
+CAF_TEST(only tables that are followed can be taken again) {
+  start_streaming();
+  auto taken = ask<atom::ack>(hdl, atom::snapshot_v, "public.other"s);
+  CAF_CHECK_EQUAL(taken->error,
+                  "table_unsuitable: table public.other is not followed");
+  CAF_CHECK_EQUAL(*end, "");
+}
+
+CAF_TEST(a server that may be shutting down is not kept waiting) {
+  options.window_bytes = 1'000;
+  start_streaming();
+  give(rows(lsn{200}, 2'000));
+  readable();
+  source_log->failing["slot"] = ec::source_unavailable;
+  pass(1s);
+  CAF_CHECK_EQUAL(*end, "source_unavailable: slot failed");
 }
 
 // -- the end

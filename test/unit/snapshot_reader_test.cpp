@@ -56,6 +56,10 @@ public:
     return x;
   }
 
+  void abandon() override {
+    x_->log.push_back("abandon");
+  }
+
   result<void> finish() override {
     x_->log.push_back("finish");
     return next(x_->ends);
@@ -184,6 +188,74 @@ CAF_TEST(stops reading while the window is full) {
   CAF_CHECK(done->pending());
   make_durable(2);
   CAF_CHECK(done->answered());
+}
+
+CAF_TEST(a chunk is let go of when the target does not answer) {
+  limits.window_bytes = 1;
+  give(rows(1));
+  start();
+  auto done = order(0);
+  for (int i = 0; i < 4; ++i)
+    pass(std::chrono::seconds{1});
+  CAF_CHECK_EQUAL(connection->log, (log_type{"start 0", "read"}));
+  pass(std::chrono::seconds{1});
+  CAF_CHECK_EQUAL(connection->log, (log_type{"start 0", "read", "abandon"}));
+  // It is not begun again before there is room; then all of it is read.
+  for (int i = 0; i < 100; ++i)
+    pass(std::chrono::seconds{1});
+  CAF_CHECK_EQUAL(connection->log.size(), 3u);
+  give(rows(2));
+  connection->log.clear();
+  make_durable(0);
+  CAF_CHECK_EQUAL(connection->log, (log_type{"start 0", "read"}));
+  // The next time it is held longer: a slow target must get to its end.
+  for (int i = 0; i < 9; ++i)
+    pass(std::chrono::seconds{1});
+  CAF_CHECK_EQUAL(connection->log.size(), 2u);
+  give(nullptr, true);
+  make_durable(1);
+  CAF_REQUIRE(done->answered());
+  CAF_CHECK_EQUAL(*done->value, 2u);
+}
+
+CAF_TEST(answers are a sign of life) {
+  limits.window_bytes = 1;
+  for (int i = 0; i < 4; ++i)
+    give(rows(1));
+  start();
+  order(0);
+  for (size_t i = 0; i < 3; ++i) {
+    for (int j = 0; j < 4; ++j)
+      pass(std::chrono::seconds{1});
+    make_durable(i);
+  }
+  CAF_CHECK_EQUAL(connection->log,
+                  (log_type{"start 0", "read", "read", "read", "read"}));
+}
+
+CAF_TEST(a chunk of a table without key is not read twice) {
+  auto keyless = std::make_shared<table_description>(*source);
+  keyless->identity = table_identity::append_only;
+  auto made = std::make_shared<postgres::snapshot_plan>(*plan);
+  made->table = keyless;
+  plan = made;
+  limits.window_bytes = 1;
+  give(rows(1));
+  start();
+  auto done = order(0);
+  for (int i = 0; i < 6; ++i)
+    pass(std::chrono::seconds{1});
+  CAF_CHECK(done->error.starts_with("table_unsuitable: "));
+  CAF_CHECK_EQUAL(*end, "");
+}
+
+CAF_TEST(a source that refuses for now leaves it to whoever asked) {
+  connection->starts.push_back(
+    fail(ec::source_failed, "it is locked by process 7"));
+  start();
+  auto done = order(0);
+  CAF_CHECK_EQUAL(done->error, "source_failed: it is locked by process 7");
+  CAF_CHECK_EQUAL(*end, "");
 }
 
 CAF_TEST(holds the chunk open until its last batch has been passed on) {

@@ -20,6 +20,7 @@ reader_of(fake_reader::stateful_pointer<fake_state> self, chunk_inbox box) {
       return keep<chunk_order_ptr, uint64_t>(self, box, order);
     },
     [](atom::readable) {},
+    [](atom::tick) {},
     run_errands(),
   };
 }
@@ -394,12 +395,77 @@ CAF_TEST(what a table that is gone means is decided by who ordered it) {
   CAF_CHECK(third->answered());
 }
 
+// -- a table that is locked
+// -----------------------------------------------------
+
+CAF_TEST(a chunk of a locked table is tried again while others go on) {
+  source_log->chunks = 1;
+  start(1);
+  auto first = order(orders);
+  refuse(fakes[0], chunks[0], 0, ec::source_failed);
+  CAF_CHECK_EQUAL(*end, "");
+  CAF_CHECK(first->pending());
+  auto waits = context.numbers->look(0).waits;
+  CAF_REQUIRE_EQUAL(waits.count("public.orders"), 1u);
+  CAF_CHECK_EQUAL(waits["public.orders"].why, "its snapshot waits: refused");
+  auto second = order(items);
+  make_durable(0, 1);
+  CAF_CHECK(second->answered());
+  for (int i = 0; i < 4; ++i)
+    pass(std::chrono::milliseconds{200});
+  CAF_CHECK_EQUAL(chunks[0]->size(), 2u);
+  pass(std::chrono::milliseconds{200});
+  CAF_REQUIRE_EQUAL(chunks[0]->size(), 3u);
+  // It takes longer each time, and is planned only once.
+  refuse(fakes[0], chunks[0], 2, ec::source_failed);
+  for (int i = 0; i < 9; ++i)
+    pass(std::chrono::milliseconds{200});
+  CAF_CHECK_EQUAL(chunks[0]->size(), 3u);
+  pass(std::chrono::milliseconds{200});
+  CAF_REQUIRE_EQUAL(chunks[0]->size(), 4u);
+  make_durable(0, 3);
+  CAF_CHECK(first->answered());
+  CAF_CHECK_EQUAL(source_log->count("plan"), 2u);
+  CAF_CHECK_EQUAL(context.numbers->look(0).waits.size(), 0u);
+}
+
+CAF_TEST(one chunk finds out whether the lock is gone) {
+  source_log->chunks = 4;
+  start(2);
+  order(orders);
+  for (auto [reader, nth] : {std::pair{0, 0}, {0, 1}, {1, 0}, {1, 1}})
+    refuse(fakes[reader], chunks[reader], nth, ec::source_failed);
+  auto tries = [&] { return chunks[0]->size() + chunks[1]->size() - 4; };
+  for (int i = 0; i < 60 && tries() == 0; ++i)
+    pass(std::chrono::milliseconds{200});
+  CAF_CHECK_EQUAL(tries(), 1u);
+  auto reader = chunks[0]->size() > 2 ? 0 : 1;
+  make_durable(reader, 2);
+  CAF_CHECK_EQUAL(tries(), 4u);
+}
+
+CAF_TEST(a table that is locked is planned later) {
+  source_log->failing["plan"] = ec::source_failed;
+  start(1);
+  auto done = order(orders);
+  CAF_CHECK_EQUAL(*end, "");
+  CAF_CHECK_EQUAL(context.numbers->look(0).waits.count("public.orders"), 1u);
+  source_log->failing.clear();
+  for (int i = 0; i < 5; ++i)
+    pass(std::chrono::milliseconds{200});
+  CAF_CHECK_EQUAL(source_log->count("plan"), 2u);
+  CAF_CHECK_EQUAL(context.numbers->look(0).waits.size(), 0u);
+  for (size_t i = 0; i < 3; ++i)
+    make_durable(0, i);
+  CAF_CHECK(done->answered());
+}
+
 // -- failures
 // -------------------------------------------------------------------
 
 CAF_TEST(ends with the reason when a peer fails) {
   for (auto op : {"plan", "running", "position", "still running"}) {
-    source_log->failing = {{op, ec::source_failed}};
+    source_log->failing = {{op, ec::source_unavailable}};
     source_log->running.clear();
     if (op == std::string{"still running"})
       source_log->running = {1};
@@ -407,7 +473,7 @@ CAF_TEST(ends with the reason when a peer fails) {
     start(1);
     auto done = order(orders);
     pass(std::chrono::milliseconds{200});
-    CAF_CHECK_EQUAL(*end, "source_failed: " + std::string{op} + " failed");
+    CAF_CHECK_EQUAL(*end, "source_unavailable: " + std::string{op} + " failed");
     CAF_CHECK(!done->answered());
   }
 }

@@ -64,6 +64,10 @@ struct fixture : peers_fixture {
     return send(b);
   }
 
+  void announce() {
+    CAF_CHECK(send(batch_builder{source})->answered());
+  }
+
   // Versions have this commit.
   batch_builder at(uint64_t commit) {
     batch_builder b{source};
@@ -479,6 +483,19 @@ CAF_TEST(a table that was let go stays so when its shape fits again) {
   CAF_CHECK(send_row({"2", "1", "x"})->answered());
   CAF_CHECK_EQUAL(blocks(), 0u);
   CAF_CHECK_NOT_EQUAL(quarantine(), "");
+}
+
+CAF_TEST(an announcement is another try) {
+  admin_log->failing["ensure"] = ec::table_unsuitable;
+  announce();
+  CAF_CHECK_NOT_EQUAL(quarantine(), "");
+  announce();
+  CAF_CHECK_NOT_EQUAL(quarantine(), "");
+  CAF_CHECK_EQUAL(admin_log->count("ensure"), 2u);
+  admin_log->failing.clear();
+  announce();
+  CAF_CHECK_EQUAL(quarantine(), "");
+  CAF_CHECK_EQUAL(admin_log->count("ensure"), 3u);
 }
 
 CAF_TEST(a quarantine of an earlier run ends when the table fits) {
