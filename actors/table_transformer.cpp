@@ -63,7 +63,7 @@ void truncate(transformer_ptr self, const change_batch& batch,
 
 void deliver_restored(transformer_ptr self, const restored_ptr& xs) {
   auto& st = self->state;
-  auto [part, promise] = std::move(st.queue.front());
+  auto [part, promise, _] = std::move(st.queue.front());
   st.queue.pop_front();
   st.numbers->enrichment_errors.add(xs->rejects().size());
   deliver(self, std::move(part), xs, promise);

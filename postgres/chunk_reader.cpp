@@ -320,6 +320,10 @@ result<void> chunk_reader::finish() {
                   "cannot end the chunk of " + impl_->subject);
   if (!rows)
     return tl::unexpected{std::move(rows.error())};
+  if (impl_->stream && impl_->stream->is_bloated()) {
+    impl_->stream.reset();
+    impl_->conn.reset();
+  }
   return {};
 }
 

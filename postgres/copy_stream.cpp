@@ -41,6 +41,7 @@ copy_stream::state copy_stream::next() {
     if (n > 0) {
       buf_.reset(raw);
       size_ = static_cast<size_t>(n);
+      bloated_ = bloated_ || size_ > huge;
       return state::message;
     }
     if (n == -1)

@@ -38,6 +38,12 @@ public:
     size_ = buf_ ? size_ : 0;
   }
 
+  /// Whether a message was so large that the connection's buffer, which never
+  /// shrinks, is better given back with the connection.
+  bool is_bloated() const {
+    return bloated_;
+  }
+
   /// Whether bytes came in since the last call.
   bool received() {
     return std::exchange(received_, false);
@@ -47,6 +53,7 @@ private:
   bool consume();
 
   static constexpr size_t large = 1 << 20;
+  static constexpr size_t huge = 16 << 20;
 
   struct free_buffer {
     void operator()(char* x) const {
@@ -59,6 +66,7 @@ private:
   bool fresh_ = true;
   bool broken_ = false;
   bool received_ = false;
+  bool bloated_ = false;
   int dry_ = 0;
   std::unique_ptr<char, free_buffer> buf_;
   size_t size_ = 0;

@@ -35,10 +35,10 @@ public:
     return offsets_.size() + nulls_.size() + values_.size();
   }
 
-  void emit(std::string& out) const override {
-    out += offsets_.view();
-    out += nulls_.view();
-    out += values_.view();
+  void emit(std::string& out) override {
+    offsets_.drain(out);
+    nulls_.drain(out);
+    values_.drain(out);
   }
 
   void clear() override {

@@ -1,10 +1,16 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <new>
+#include <string>
 #include <string_view>
+#include <unistd.h>
+
+#include <sys/mman.h>
 
 namespace millrace::transform {
 
@@ -38,6 +44,29 @@ public:
   /// Ends a write: `at` is where it stopped.
   void finish(const char* at) {
     size_ = at - data_.get();
+  }
+
+  /// Appends all of it to `out` and clears it. The memory of a huge value goes
+  /// as it is copied, so that it is not there twice.
+  void drain(std::string& out) {
+    constexpr size_t step = size_t{4} << 20;
+    if (size_ <= 2 * step) {
+      out += view();
+      clear();
+      return;
+    }
+    auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    auto first = reinterpret_cast<uintptr_t>(data_.get());
+    auto gone = (first + page - 1) / page * page;
+    for (size_t at = 0; at < size_; at += step) {
+      auto n = std::min(step, size_ - at);
+      out.append(data_.get() + at, n);
+      auto end = (first + at + n) / page * page;
+      if (end > gone)
+        madvise(reinterpret_cast<void*>(gone), end - gone, MADV_DONTNEED);
+      gone = std::max(gone, end);
+    }
+    clear();
   }
 
   void clear() {

@@ -60,8 +60,9 @@ public:
   /// Size of the column in Native format.
   virtual size_t bytes() const = 0;
 
-  /// Appends the column in Native format, without name and type.
-  virtual void emit(std::string& out) const = 0;
+  /// Appends the column in Native format, without name and type, and forgets
+  /// it; `saturated` stays.
+  virtual void emit(std::string& out) = 0;
 
   /// Forgets the values, `bad` and `saturated`.
   virtual void clear() = 0;

@@ -183,7 +183,7 @@ struct row_encoder::impl {
     times.finish(time_at);
   }
 
-  std::string build_block() const {
+  std::string build_block() {
     size_t size = 20 + versions.size() + deleted.size() + times.size();
     for (const auto& header : headers)
       size += header.size();

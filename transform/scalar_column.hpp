@@ -72,9 +72,9 @@ public:
     return nulls_.size() + values_.size();
   }
 
-  void emit(std::string& out) const override {
-    out += nulls_.view();
-    out += values_.view();
+  void emit(std::string& out) override {
+    nulls_.drain(out);
+    values_.drain(out);
   }
 
   void clear() override {

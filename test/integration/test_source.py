@@ -9,7 +9,7 @@ import time
 import pytest
 
 from millrace_compare import assert_equal
-from millrace_servers import free_port, postgres_program, wait_until
+from millrace_servers import wait_until
 
 
 @pytest.fixture
@@ -156,3 +156,136 @@ def test_a_server_with_a_backlog_can_stop_while_the_target_is_away(source, targe
             source.start()
     node.wait_caught_up(120)
     assert_equal(source, target, database, seconds=60)
+
+
+# -- failover --------------------------------------------------------------------------------------------------------------
+
+
+def own(server, path):
+    if server.user:
+        for folder, _, files in os.walk(path):
+            for name in [folder, *(os.path.join(folder, file) for file in files)]:
+                os.chown(name, server.user.pw_uid, server.user.pw_gid)
+
+
+@pytest.fixture
+def clusters(stage):
+    """Clusters of the test's own; a copy is what a standby has of the first one."""
+    servers = []
+
+    def make(name, copy_of=None):
+        server = stage.postgres(name=name, start=False)
+        servers.append(server)
+        if copy_of:
+            assert not copy_of.running()
+            shutil.rmtree(server.data)
+            shutil.copytree(copy_of.data, server.data, symlinks=True)
+            server.password = copy_of.password
+            own(server, server.data)
+        return server
+    yield make
+    for server in servers:
+        server.stop()
+
+
+def promote(server):
+    """Starts it on a new timeline."""
+    path = os.path.join(server.data, "recovery.signal")
+    open(path, "w").close()
+    own(server, server.data)
+    if server.user:
+        os.chown(path, server.user.pw_uid, server.user.pw_gid)
+    server.settings["restore_command"] = "/bin/false"
+    server.start()
+    wait_until(lambda: not server.value("SELECT pg_is_in_recovery()"), "the promotion", 30)
+
+
+def hosts(*servers):
+    ports = ",".join(f"127.0.0.1:{server.port}" for server in servers)
+    return f"postgresql://postgres@{ports}/postgres?target_session_attrs=read-write"
+
+
+def test_another_host_takes_over(stage, target, clusters):
+    first = clusters("first").start()
+    first.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'first' FROM generate_series(1, 100) g")
+    second = clusters("second")
+    node = stage.node(first, target, target_database="takeover", pipeline="takeover", start=False,
+                      configuration={"source": {"uri": hosts(first, second)}})
+    node.start()
+    node.wait_caught_up(60)
+    first.execute("UPDATE t SET v = 'changed' WHERE id <= 10")
+    first.stop()
+    # What was sent and not confirmed comes again from the second one, whose slot is where the first one's was.
+    shutil.rmtree(second.data)
+    shutil.copytree(first.data, second.data, symlinks=True)
+    second.password = first.password
+    promote(second)
+    second.execute("INSERT INTO t SELECT g, 'second' FROM generate_series(101, 150) g; DELETE FROM t WHERE id = 50")
+    node.source = second
+    node.wait_caught_up(120)
+    assert_equal(second, target, "postgres", target_database="takeover", seconds=30)
+    assert node.poll() is None
+    node.stop()
+    target.query("DROP DATABASE takeover")
+
+
+def test_a_host_that_takes_over_and_lacks_what_was_received(stage, target, clusters):
+    """Its log has passed the position meanwhile: only its timeline tells. LSNs of lost commits are used again by others."""
+    first = clusters("complete").start()
+    first.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'one')")
+    node = stage.node(first, target, target_database="lossy", pipeline="lossy")
+    node.wait_caught_up(60)
+    node.stop()
+    first.stop()
+    second = clusters("lacking", copy_of=first)
+    first.start()
+    node.start()
+    first.execute("INSERT INTO t SELECT g, 'never reached the standby' FROM generate_series(2, 5000) g")
+    node.wait_caught_up(60)
+    received = first.current_lsn()
+    promote(second)
+    second.execute("INSERT INTO t SELECT g, 'another history' FROM generate_series(2, 20000) g")
+    assert second.value("SELECT pg_current_wal_lsn() > %s::pg_lsn", (received,))
+    slot = "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = 'millrace_lossy'"
+    before = second.value(slot)
+    node.stop()
+    first.stop()
+    node.configuration["source"].update({"uri": hosts(first, second)})
+    node.write_configuration()
+    node.start(wait=False)
+    fails(node, "source_changed", "which left timeline 1 at")
+    assert second.value(slot) == before
+    assert target.value("SELECT count() FROM lossy.t FINAL WHERE v = 'another history'") == 0
+    target.query("DROP DATABASE lossy")
+
+
+# -- TLS -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_wants_tls(stage, target, clusters):
+    server = clusters("secret")
+    key, certificate = (os.path.join(server.data, name) for name in ("server.key", "server.crt"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    os.chmod(key, 0o600)
+    with open(os.path.join(server.data, "pg_hba.conf"), "w") as file:
+        file.write("local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\nhostssl replication all 127.0.0.1/32 scram-sha-256\n")
+    own(server, server.data)
+    server.settings["ssl"] = "on"
+    root = os.path.join(stage.folder, "root.crt")
+    shutil.copy(certificate, root)
+    server.start()
+    server.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, repeat('x', 5000) FROM generate_series(1, 500) g")
+    node = stage.node(server, target, target_database="tls", pipeline="tls", start=False,
+                      configuration={"source": {"uri": server.uri() + "?sslmode=disable"}})
+    node.start(wait=False)
+    fails(node, "no encryption", "the server may want TLS")
+    node.configuration["source"]["uri"] = server.uri() + f"?sslmode=verify-full&sslrootcert={root}"
+    node.write_configuration()
+    node.start()
+    server.execute("UPDATE t SET v = repeat('y', 6000) WHERE id % 2 = 0; DELETE FROM t WHERE id % 7 = 0")
+    node.wait_caught_up(60)
+    assert_equal(server, target, "postgres", target_database="tls", seconds=30)
+    assert server.value("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'millrace'")
+    node.stop()
+    target.query("DROP DATABASE tls")
