@@ -14,7 +14,7 @@ namespace millrace {
 
 namespace {
 
-constexpr std::array commands{command::run, command::check, command::status,
+constexpr std::array commands{command::run, command::check,    command::status,
                               command::dlq, command::snapshot, command::olap};
 
 std::optional<command> find_command(const std::string& name) {

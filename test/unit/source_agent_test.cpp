@@ -80,8 +80,8 @@ CAF_TEST(a server that is away fails each request and ends nothing) {
 CAF_TEST(a connection string that is none is the fault of the configuration) {
   start("host=/nowhere hots=typo");
   for (const auto& [name, why] : ask_everything()) {
-  CAF_MESSAGE(name << ": " << why);
-  CAF_CHECK(why.starts_with("invalid_configuration: source.uri is not a"));
+    CAF_MESSAGE(name << ": " << why);
+    CAF_CHECK(why.starts_with("invalid_configuration: source.uri is not a"));
   }
 }
 
