@@ -1,5 +1,6 @@
 #include "actors/capture.hpp"
 
+#include "actors/capture_early.hpp"
 #include "actors/capture_fill.hpp"
 #include "actors/capture_start.hpp"
 #include "actors/capture_tables.hpp"
@@ -215,6 +216,7 @@ void read(capture_ptr self, bool may_gather) {
     return;
   }
   if (outcome->batch) {
+    drop_early(st, *outcome);
     if (!to_fill(st, *outcome->batch, outcome->with_unchanged).empty()) {
       fill(self, std::move(*outcome));
       return;

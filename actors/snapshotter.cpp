@@ -167,7 +167,28 @@ void drop_job(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
   x->promise.deliver(why);
 }
 
+bool has_key(const snapshotter_state::job& x) {
+  return x.order.table->identity == table_identity::key;
+}
+
+// Without a key a table is read in an exported snapshot, which takes a slot:
+// one after the other.
+bool must_wait_for_others(snapshotter_ptr self, const job_ptr& x) {
+  auto& st = self->state;
+  auto exports = [&](const job_ptr& y) { return y != x && y->exporting; };
+  if (has_key(*x) || std::none_of(st.jobs.begin(), st.jobs.end(), exports))
+    return false;
+  x->unplanned = true;
+  x->pause = 1;
+  x->try_at = st.ticks + 1;
+  tick_later(self);
+  return true;
+}
+
 void make_plan(snapshotter_ptr self, const job_ptr& x) {
+  if (must_wait_for_others(self, x))
+    return;
+  x->exporting = !has_key(*x);
   self
     ->request(self->state.source, caf::infinite, atom::plan_v, x->order.table,
               x->state.label)
@@ -179,13 +200,19 @@ void make_plan(snapshotter_ptr self, const job_ptr& x) {
         self
           ->request(self->state.store, caf::infinite, atom::save_v,
                     as_state(*x))
-          .then([self, x](atom::ack) { wait_for_transactions(self, x); },
-                quit_on_error(self));
+          .then(
+            [self, x](atom::ack) {
+              // For an exported snapshot, too: it may take for committed
+              // what is in the log and not yet so for those who look.
+              wait_for_transactions(self, x);
+            },
+            quit_on_error(self));
       },
       [self, x](const caf::error& err) {
         if (err == ec::table_unsuitable) {
           drop_job(self, x, err);
         } else if (err == ec::source_failed) {
+          x->exporting = false;
           x->unplanned = true;
           try_later(self, x, err);
         } else {
@@ -224,15 +251,28 @@ void finish(snapshotter_ptr self, const job_ptr& x) {
       quit_on_error(self));
 }
 
+// The stream has passed the label when all before it is confirmed.
+bool stream_is_behind(snapshotter_ptr self, const job_ptr& x) {
+  auto confirmed = self->state.context.numbers->confirmed_position.value();
+  return lsn{static_cast<uint64_t>(confirmed)} < x->state.label;
+}
+
 void end_job(snapshotter_ptr self, const job_ptr& x) {
   x->ending = true;
+  // Rows of before the label, which the snapshot has too, are removed below:
+  // none may come after that.
+  x->behind = !has_key(*x) && stream_is_behind(self, x);
+  if (x->behind) {
+    tick_later(self);
+    return;
+  }
   self->request(self->state.source, caf::infinite, atom::position_v)
     .then(
       [self, x](lsn end) {
         x->state.at = table_state::phase::streaming;
-        x->state.fill_until = end;
+        x->state.fill_until = has_key(*x) ? end : x->state.label;
         x->state.done.clear();
-        if (!x->state.retake) {
+        if (!x->state.retake && has_key(*x)) {
           finish(self, x);
           return;
         }
@@ -410,6 +450,8 @@ void tick(snapshotter_ptr self) {
   for (const auto& x : st.jobs) {
     if (x->awaited && !x->asking)
       ask_for_transactions(self, x);
+    if (x->behind)
+      end_job(self, x);
     if (x->pause == 0 || st.ticks < x->try_at)
       continue;
     due = true;
@@ -447,6 +489,12 @@ snapshotter(snapshotter_ptr self, unit context, source_agent_actor source,
       x->numbers = st.context.numbers->table(order->table->full_name());
       st.jobs.push_back(x);
       tick_later(self);
+      if (x->state.at == table_state::phase::snapshot && !has_key(*x)) {
+        // The snapshot in which it was read has ended with its session.
+        x->state = table_state{};
+        x->state.oid = x->order.state.oid;
+        x->state.retake = true;
+      }
       if (x->state.at == table_state::phase::snapshot) {
         x->plan = restore_plan(x->order, x->state);
         wait_for_transactions(self, x);

@@ -57,6 +57,12 @@ struct snapshotter_state {
     size_t try_at = 0;
     size_t pause = 0;
     bool unplanned = false;
+
+    /// It has an exported snapshot, or asks for one.
+    bool exporting = false;
+
+    /// All is read, and the stream has not passed the label.
+    bool behind = false;
   };
 
   using job_ptr = std::shared_ptr<job>;

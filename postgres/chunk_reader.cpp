@@ -61,6 +61,9 @@ struct chunk_reader::impl {
   std::string subject;
   uint64_t ordinal = 0;
   bool by_ordinal = false;
+
+  /// As in the plan.
+  std::string exported;
   bool done = true;
 
   /// Name of the table of the last chunk, quoted.
@@ -189,11 +192,16 @@ failure chunk_reader::impl::locked(uint32_t oid, failure why) {
 // filenode than expected.
 result<bool> chunk_reader::impl::lock(uint32_t oid, uint32_t filenode) {
   auto what = "cannot read a chunk of " + subject;
+  std::string begin = exported.empty()
+                        ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
+                        : "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+                          " SET TRANSACTION SNAPSHOT "
+                            + quote_text(exported) + ";";
   // The lock first, then the look: from then on nobody rewrites the table.
   auto rows = run(conn.get(),
-                  "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;"
-                  " SET LOCAL lock_timeout = '100ms';"
-                  " LOCK TABLE ONLY "
+                  begin
+                    + " SET LOCAL lock_timeout = '100ms';"
+                      " LOCK TABLE ONLY "
                     + name
                     + " IN ACCESS SHARE MODE;"
                       " SELECT pg_relation_filenode(c.oid) FROM pg_class c"
@@ -214,6 +222,7 @@ result<void> chunk_reader::start(const snapshot_plan& plan, const chunk& x) {
   self.table = plan.table;
   self.label = {plan.label, plan.committed_at, 0};
   self.by_ordinal = plan.table->identity != table_identity::key;
+  self.exported = plan.exported;
   // Without a key each partition is one chunk; its rows are told from those of
   // the others by its place in the plan.
   auto same = [&](const chunk& y) { return y.partition == x.partition; };

@@ -1,4 +1,5 @@
 #include "postgres/admin_impl.hpp"
+#include "postgres/exported_snapshot.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -69,6 +70,16 @@ result<snapshot_plan> source_admin::plan(table_description_ptr table, lsn label,
   const auto* r = rows->get();
   // Without a key rows are told apart by their place in the one chunk.
   auto whole = table->identity != table_identity::key;
+  if (whole) {
+    auto snapshot = export_snapshot(impl_->options_);
+    if (!snapshot)
+      return tl::unexpected{std::move(snapshot.error())};
+    // A commit may begin right there. The version is the key, so the rows of
+    // the snapshot get one that no commit has: positions are multiples of 8.
+    result.label = lsn{snapshot->position.value - 1};
+    result.exported = std::move(snapshot->name);
+    result.holder = std::move(snapshot->holder);
+  }
   for (int i = 0; i < PQntuples(r); ++i) {
     if (!partitioned)
       result.filenode = static_cast<uint32_t>(integer(r, i, 1));

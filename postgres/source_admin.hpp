@@ -97,6 +97,11 @@ struct snapshot_plan {
   uint32_t filenode = 0;
   uint64_t row_estimate = 0;
   std::vector<chunk> chunks;
+
+  /// The snapshot in which a table without key is read, exactly as of the
+  /// label; it can be taken while the holder lives.
+  std::string exported;
+  std::shared_ptr<void> holder;
 };
 
 /// Ordinary SQL on the source: all that is not the stream. Every call blocks;

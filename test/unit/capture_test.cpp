@@ -289,6 +289,23 @@ CAF_TEST(values are left to the target where it knows them) {
   CAF_CHECK_EQUAL(passed_on(), 1u);
 }
 
+CAF_TEST(what the snapshot of a table without key has is not written twice) {
+  auto keyless = std::make_shared<table_description>(*orders);
+  keyless->identity = table_identity::append_only;
+  orders = keyless;
+  source_log->start.tables = source_log->tables = {orders};
+  start_streaming();
+  auto b = changes(499);
+  b.insert({"1", "in the snapshot"});
+  b.begin(500, 0);
+  b.insert({"2", "after it"});
+  read(b);
+  CAF_REQUIRE_EQUAL(passed_on(), 1u);
+  const auto& rest = *batches->back();
+  CAF_REQUIRE_EQUAL(rest.changes.size(), 1u);
+  CAF_CHECK_EQUAL(rest.version_of(rest.changes[0]).major, 500u);
+}
+
 CAF_TEST(the source fills inserts and rows under a new key) {
   start_streaming();
   auto b = changes();

@@ -520,4 +520,72 @@ CAF_TEST(stops in the middle) {
   CAF_CHECK_EQUAL(saved().count_done(), 1u);
 }
 
+// -- tables without key -------------------------------------------------------
+
+CAF_TEST(without a key what the stream brought before the label is removed) {
+  auto keyless = std::make_shared<table_description>(*orders);
+  keyless->identity = table_identity::append_only;
+  start(1);
+  table_state state;
+  state.label = lsn{500};
+  auto done = order(keyless, state);
+  CAF_REQUIRE_EQUAL(source_log->plans->size(), 1u);
+  auto label = saved().label;
+  for (size_t i = 0; i < chunks[0]->size(); ++i)
+    make_durable(0, i);
+  // The stream may still bring rows of before the label.
+  context.numbers->confirmed_position.set(static_cast<int64_t>(label.value)
+                                          - 1);
+  pass(std::chrono::seconds{1});
+  CAF_CHECK_EQUAL(batches->size(), 0u);
+  CAF_CHECK(saved().at == table_state::phase::snapshot);
+  context.numbers->confirmed_position.set(static_cast<int64_t>(label.value));
+  pass(std::chrono::seconds{1});
+  CAF_REQUIRE_EQUAL(batches->size(), 1u);
+  const auto& removal = *batches->back();
+  CAF_CHECK(removal.changes.front().op == operation::truncate);
+  CAF_CHECK_EQUAL(removal.transactions.front().commit.value, label.value - 1);
+  CAF_CHECK(!done->value);
+  answer(router, batches, 0, atom::ack_v);
+  CAF_REQUIRE(done->value);
+  CAF_CHECK_EQUAL(*done->value, label);
+  CAF_CHECK(saved().at == table_state::phase::streaming);
+  CAF_CHECK_EQUAL(saved().fill_until, label);
+}
+
+CAF_TEST(without a key one table is read after the other) {
+  auto keyless = [](const table_description& x) {
+    auto result = std::make_shared<table_description>(x);
+    result->identity = table_identity::append_only;
+    return result;
+  };
+  start(1);
+  order(keyless(*orders));
+  order(keyless(*items));
+  pass(std::chrono::seconds{5});
+  CAF_CHECK_EQUAL(source_log->plans->size(), 1u);
+  context.numbers->confirmed_position.set(INT64_MAX);
+  for (size_t i = 0; i < chunks[0]->size(); ++i)
+    make_durable(0, i);
+  answer(router, batches, 0, atom::ack_v);
+  pass(std::chrono::seconds{5});
+  CAF_CHECK_EQUAL(source_log->plans->size(), 2u);
+}
+
+CAF_TEST(without a key a snapshot that was interrupted is planned anew) {
+  auto keyless = std::make_shared<table_description>(*orders);
+  keyless->identity = table_identity::append_only;
+  start(1);
+  table_state state;
+  state.at = table_state::phase::snapshot;
+  state.label = lsn{500};
+  state.parts = {{0, 1, 10, 3}};
+  state.set_done(0);
+  order(keyless, state);
+  CAF_REQUIRE_EQUAL(source_log->plans->size(), 1u);
+  CAF_CHECK_EQUAL(source_log->plans->back().label, lsn{0});
+  CAF_CHECK(saved().retake);
+  CAF_CHECK_EQUAL(saved().count_done(), 0u);
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()
