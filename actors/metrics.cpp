@@ -122,10 +122,15 @@ table_metrics::view table_metrics::look(int64_t now) const {
     if (end > result.started)
       result.rows_per_second = rows / seconds(end - result.started);
   }
-  if (result.phase == snapshot_phase::reading && result.rows_per_second > 0
-      && result.row_estimate >= result.rows)
-    result.seconds_left = static_cast<double>(result.row_estimate - result.rows)
-                          / result.rows_per_second;
+  if (result.phase != snapshot_phase::reading || result.rows_per_second <= 0)
+    return result;
+  // Before its first ANALYZE a table has no estimate: its chunks tell.
+  auto estimate = result.row_estimate;
+  if (estimate == 0 && result.chunks_durable > 0)
+    estimate = result.rows * result.chunks / result.chunks_durable;
+  if (estimate >= result.rows && estimate > 0)
+    result.seconds_left
+      = static_cast<double>(estimate - result.rows) / result.rows_per_second;
   return result;
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace millrace {
 
 namespace {
@@ -423,11 +425,20 @@ void hand_out(snapshotter_ptr self) {
 }
 
 void log_progress(const snapshotter_state& st) {
-  for (const auto& x : st.jobs)
-    if (x->reading)
-      spdlog::info("snapshot of {}: {} of about {} rows, {} of {} chunk(s)",
-                   x->order.table->full_name(), x->rows, x->state.row_estimate,
-                   x->state.count_done(), x->plan->chunks.size());
+  for (const auto& x : st.jobs) {
+    if (!x->reading)
+      continue;
+    auto seen = x->numbers->look(now_microseconds());
+    auto left = seen.seconds_left < 0
+                  ? std::string{}
+                  : fmt::format(", about {:.0f} s left", seen.seconds_left);
+    spdlog::info(
+      "snapshot of {}: {} of about {} rows, {} of {} chunk(s), {:.0f} "
+      "rows/s{}",
+      x->order.table->full_name(), x->rows, x->state.row_estimate,
+      x->state.count_done(), x->plan->chunks.size(), seen.rows_per_second,
+      left);
+  }
 }
 
 void ask_for_transactions(snapshotter_ptr self, const job_ptr& x) {

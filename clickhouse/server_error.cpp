@@ -183,6 +183,9 @@ server_error parse_error(std::string_view body, int header_code) {
     text = text.substr(0, at);
   while (!text.empty() && (text.back() == '\n' || text.back() == ' '))
     text.remove_suffix(1);
+  // A constraint tells the values of the row.
+  if (auto at = text.find(". Column values: "); at != std::string_view::npos)
+    text = text.substr(0, at);
   // What follows quotes the statement, which may hold row values.
   std::string name;
   if (auto at = text.find("n scope "); at != std::string_view::npos) {

@@ -1,3 +1,4 @@
+#include "postgres/advice.hpp"
 #include "postgres/inspection.hpp"
 #include "postgres/patterns.hpp"
 
@@ -59,8 +60,6 @@ private:
   void slot() {
     const auto& s = x_.slot;
     auto subject = "slot \"" + options_.slot + "\"";
-    auto drop
-      = "SELECT pg_drop_replication_slot(" + quote_text(options_.slot) + ")";
     if (!s.exists) {
       // Noticed by the server only after the publications have been made.
       auto good = [](char c) {
@@ -93,9 +92,8 @@ private:
       add(subject,
           "it was invalidated: the WAL it needs is gone, changes are "
           "lost",
-          drop
-            + ", then start with a new slot and take the tables again; a "
-              "larger max_slot_wal_keep_size avoids it",
+          take_all_again(options_.slot)
+            + "; a larger max_slot_wal_keep_size avoids it",
           false, ec::slot_lost);
     else if (!s.active_pid.empty())
       add(subject, "it is in use by process " + s.active_pid,
@@ -178,10 +176,11 @@ private:
                         ? "a partition of it has no key"
                         : "it has no key"}
             + ": inserts only; updates and deletes will be missing",
-          "ALTER TABLE " + quoted
-            + (table.deferrable_key ? " REPLICA IDENTITY FULL"
-                                    : " ADD PRIMARY KEY (...), or ALTER TABLE "
-                                        + quoted + " REPLICA IDENTITY FULL"),
+          std::string{table.deferrable_key ? "a primary key that is not "
+                                             "deferrable"
+                                           : "a primary key"}
+            + ", or a unique index over NOT NULL columns and ALTER TABLE "
+            + quoted + " REPLICA IDENTITY USING INDEX ...",
           true);
   }
 
@@ -262,9 +261,7 @@ private:
             "it does not exist, but slot \"" + options_.slot
               + "\" does: changes of before cannot be read with a publication "
                 "of now",
-            sql + "; then drop the slot (SELECT pg_drop_replication_slot("
-              + quote_text(options_.slot)
-              + ")), start with a new one and take the tables again");
+            sql + "; then " + take_all_again(options_.slot));
       else if (!x_.may_create || !all_owned(tables))
         add(subject,
             "it does not exist, and role " + x_.role + " may not create it",
@@ -302,7 +299,7 @@ private:
       auto quoted = quote_name(d.schema, d.name);
       if (!has_identity(table))
         refused(p, table, "it has no identity",
-                "ALTER TABLE " + quoted + " REPLICA IDENTITY FULL"
+                "ALTER TABLE " + quoted + " ADD PRIMARY KEY (...)"
                   + (p.all_tables
                        ? std::string{}
                        : ", or ALTER PUBLICATION " + quote_name(p.name)
@@ -371,8 +368,8 @@ private:
       add("publication \"" + p.name + "\"",
           "it does not exist, so tables without key are not followed: "
             + list(tables),
-          x_.slot.exists ? "give them a key or REPLICA IDENTITY FULL; or " + sql
-                             + ", and start with a new slot"
+          x_.slot.exists ? "give them a key; or " + sql + ", and "
+                             + take_all_again(options_.slot)
                          : "as a superuser, or as owner of the tables: " + sql,
           true);
   }

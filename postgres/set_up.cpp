@@ -1,5 +1,6 @@
 #include "messages/failure_point.hpp"
 #include "postgres/admin_impl.hpp"
+#include "postgres/advice.hpp"
 #include "postgres/inspection.hpp"
 
 #include <algorithm>
@@ -191,8 +192,8 @@ result<source_start> source_admin::set_up(bool may_create_slot) {
     return fail(ec::slot_lost,
                 "slot \"" + options.slot
                   + "\" does not exist any more: changes since it was dropped "
-                    "are lost; start with a new slot and take the tables "
-                    "again");
+                    "are lost; "
+                  + take_all_again(options.slot));
   if (auto good = refuse(seen->problems); !good)
     return tl::unexpected{std::move(good.error())};
   // One that is being made has no position; it may never get one.

@@ -1,3 +1,4 @@
+#include "postgres/advice.hpp"
 #include "postgres/pacing.hpp"
 #include "postgres/reader_factory.hpp"
 
@@ -13,9 +14,7 @@ failure slot_failure(std::string_view slot, const std::string& text,
 }
 
 std::string renew_advice(const std::string& slot) {
-  return "changes are lost: drop it (SELECT pg_drop_replication_slot("
-         + quote_text(slot)
-         + ")), then start with a new slot and take the tables again";
+  return "changes are lost; " + take_all_again(slot);
 }
 
 // Looks at the slot, so that the usual reasons get a message of their own.
@@ -34,8 +33,7 @@ result<lsn> check_slot(PGconn* conn, const std::string& slot) {
   if (PQntuples(r) == 0)
     return tl::unexpected{slot_failure(
       slot, "does not exist",
-      "if it was there before, changes are lost: start with a new slot and "
-      "take the tables again",
+      "if it was there before, changes are lost; " + take_all_again(slot),
       ec::slot_lost)};
   if (field(r, 0, 0) != "pgoutput")
     return tl::unexpected{slot_failure(

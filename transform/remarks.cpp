@@ -74,8 +74,9 @@ remarks(const target_table& table, const server_limits& limits) {
     result.push_back(
       source.full_name()
       + ": inserts only, because it has no key: its updates and deletes are "
-        "not in the log; add a primary key, or run ALTER TABLE "
-      + source.full_name() + " REPLICA IDENTITY FULL");
+        "not in the log; add a primary key, or a unique index over NOT NULL "
+        "columns and ALTER TABLE "
+      + source.full_name() + " REPLICA IDENTITY USING INDEX ...");
   for (const auto& column : table.columns) {
     const auto& from = source.columns[column.source];
     auto parsed = parse_type(column.type).value_or(clickhouse_type{});
