@@ -114,16 +114,23 @@ result<void> chunk_reader::impl::look_up(uint32_t oid) {
   name = quote_name(field(rows->get(), 0, 0), field(rows->get(), 0, 1));
   filter.clear();
   if (PQserverVersion(conn.get()) >= 150000) {
+    // Not from pg_publication_tables, which locks all tables of a publication
+    // since PostgreSQL 16.
+    auto oid_text = std::to_string(table->oid);
+    auto names = "(" + quote_text(options.publication) + ", "
+                 + quote_text(options.publication + "_inserts") + ")";
     auto filters = run(conn.get(),
-                       "SELECT string_agg('(' || t.rowfilter || ')', ' OR ')"
-                       " FROM pg_publication_tables t"
-                       " JOIN pg_namespace n ON n.nspname = t.schemaname"
-                       " JOIN pg_class c ON c.relnamespace = n.oid"
-                       " AND c.relname = t.tablename WHERE c.oid = "
-                         + std::to_string(table->oid) + " AND t.pubname IN ("
-                         + quote_text(options.publication) + ", "
-                         + quote_text(options.publication + "_inserts")
-                         + ") HAVING bool_and(t.rowfilter IS NOT NULL)",
+                       "SELECT string_agg('(' || pg_get_expr(r.prqual,"
+                       " r.prrelid) || ')', ' OR ') FROM pg_publication_rel r"
+                       " JOIN pg_publication p ON p.oid = r.prpubid"
+                       " WHERE r.prrelid = "
+                         + oid_text + " AND p.pubname IN " + names
+                         + " HAVING bool_and(r.prqual IS NOT NULL) AND NOT"
+                           " EXISTS (SELECT FROM pg_publication_namespace s"
+                           " JOIN pg_publication p ON p.oid = s.pnpubid"
+                           " JOIN pg_class c ON c.relnamespace = s.pnnspid"
+                           " WHERE c.oid = "
+                         + oid_text + " AND p.pubname IN " + names + ")",
                        what);
     if (!filters)
       return tl::unexpected{std::move(filters.error())};
