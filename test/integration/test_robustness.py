@@ -15,7 +15,7 @@ from millrace_servers import wait_until
 from workload import SCHEMA, Writer
 
 SEED = int(os.environ.get("MILLRACE_SEED") or random.randrange(10**9))
-FAULTS = int(os.environ.get("MILLRACE_FAULTS") or 12)
+FAULTS = int(os.environ.get("MILLRACE_FAULTS") or 14)
 
 
 class Faults:
@@ -44,9 +44,19 @@ class Faults:
         self._freeze(self.target)
 
     def source_is_killed(self):
-        self.source.stop(signal.SIGQUIT)
+        """kill -9 of all its processes: the slot is where the last checkpoint had it."""
+        self.source.kill()
         time.sleep(self.random.random())
         self.source.start()
+
+    def source_is_stopped_at_once(self):
+        self.source.stop(signal.SIGQUIT)
+        self.source.start()
+
+    def source_is_frozen(self):
+        self.source.freeze()
+        time.sleep(1 + self.random.random() * 2)
+        self.source.thaw()
 
     def source_is_restarted(self):
         self.source.restart()
@@ -66,7 +76,7 @@ class Faults:
         os.kill(server.pid, signal.SIGCONT)
 
     ALL = ("node_is_killed", "node_is_killed", "node_is_stopped", "node_is_frozen", "target_is_killed", "target_is_frozen", "source_is_killed",
-           "source_is_restarted", "connections_are_cut", "node_and_target_are_killed")
+           "source_is_stopped_at_once", "source_is_frozen", "source_is_restarted", "connections_are_cut", "node_and_target_are_killed")
 
 
 def survive(source, target, database, node, seed, faults, kinds=Faults.ALL, pause=2.0):
