@@ -114,8 +114,8 @@ pipeline start(caf::event_based_actor* self, const configuration& cfg,
   auto store = caf::actor_cast<state_store_actor>(admin);
   auto readers = start_snapshot_readers(self, cfg, context, source_options,
                                         router, workers);
-  auto snapshots = own(self->spawn(snapshotter, context, surveyor, store, router,
-                                   std::move(readers)));
+  auto snapshots = own(self->spawn(snapshotter, context, surveyor, store,
+                                   router, std::move(readers)));
   capture_options options;
   options.window_bytes = cfg.limits.window_bytes;
   options.batch = {cfg.limits.batch_rows, cfg.limits.batch_bytes};
