@@ -172,6 +172,15 @@ void write_tables(exposition& out, const tables& xs) {
   per_table(out, xs, "millrace_snapshot_chunks_done", "gauge",
             "Chunks of the table's snapshot that are durable.",
             [](const look_at_table& x) { return x.view.chunks_durable; });
+  per_table(out, xs, "millrace_snapshot_rows_per_second", "gauge",
+            "Rows of the table's snapshot a second, on average.",
+            [](const look_at_table& x) { return x.view.rows_per_second; });
+  out.family("millrace_snapshot_left_seconds", "gauge",
+             "Expected time to the end of the table's snapshot; only while it "
+             "is read.");
+  for (const auto& x : xs)
+    if (x.view.seconds_left >= 0)
+      out.sample(x.labels, x.view.seconds_left);
 }
 
 void write_pipeline(exposition& out, const metrics& xs,

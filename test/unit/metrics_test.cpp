@@ -154,9 +154,24 @@ CAF_TEST(a resumed snapshot counts what was durable but not for its rate) {
   while (now_microseconds() <= x->look(0).started)
     ;
   CAF_CHECK(left().is_number());
+  constexpr const char* series
+    = "\nmillrace_snapshot_left_seconds{table=\"public.orders\"} ";
+  CAF_CHECK(to_prometheus(xs).find(series) != std::string::npos);
   x->snapshot_done();
   CAF_CHECK(left().is_null());
+  CAF_CHECK(to_prometheus(xs).find(series) == std::string::npos);
   CAF_CHECK(x->look(0).phase == snapshot_phase::done);
+}
+
+CAF_TEST(the chunks tell the time left of a table without estimate) {
+  auto x = xs.table("public.orders");
+  x->snapshot_planned(0, 10, 0, 0);
+  x->snapshot_reading();
+  x->snapshot_chunk(100);
+  x->snapshot_chunk(100);
+  auto view = x->look(x->look(0).started + 2 * second);
+  CAF_CHECK_EQUAL(view.rows_per_second, 100.0);
+  CAF_CHECK_EQUAL(view.seconds_left, 8.0);
 }
 
 CAF_TEST(ready while streaming and without lag) {
