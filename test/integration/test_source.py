@@ -105,10 +105,11 @@ def test_a_table_that_is_locked_during_its_snapshot_waits_alone(source, target, 
     for i in range(3):
         sql(f"INSERT INTO other VALUES ({i})")
         wait_until(lambda: target.value(f"SELECT count() FROM `{database}`.other FINAL") == i + 1, "the stream goes on", 10, alive=node)
-    # Long enough for what was given up after 5 s before; the log tells it once.
+    # Long enough for what was given up after 5 s before; the log does not tell it again and again.
+    told = node.log().count("the snapshot of public.many waits")
     locked_at = time.monotonic()
     wait_until(lambda: time.monotonic() - locked_at > 9, "the lock is held", 60, alive=node)
-    assert node.log().count("the snapshot of public.many waits") == 1
+    assert told >= 1 and node.log().count("the snapshot of public.many waits") == told
     holder.rollback()
     holder.close()
     node.wait_caught_up(90)
