@@ -13,7 +13,6 @@ namespace millrace::postgres {
 
 namespace {
 
-using clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 
 constexpr size_t max_batch_bytes = size_t{1} << 30;
@@ -39,9 +38,11 @@ uint64_t protocol_time() {
 
 class pgoutput_reader final : public replication_reader {
 public:
-  pgoutput_reader(const source_options& options, conn_ptr conn, lsn start)
-    : options_(options), conn_(std::move(conn)), stream_(conn_.get()),
-      confirmed_(start), told_(start), server_(start), heard_(clock::now()) {
+  pgoutput_reader(const source_options& options, conn_ptr conn, lsn start,
+                  std::function<steady_time()> now)
+    : options_(options), conn_(std::move(conn)), now_(std::move(now)),
+      stream_(conn_.get()), confirmed_(start), told_(start), server_(start),
+      heard_(now_()) {
     // nop
   }
 
@@ -91,6 +92,7 @@ private:
 
   source_options options_;
   conn_ptr conn_;
+  std::function<steady_time()> now_;
   copy_stream stream_;
   pgoutput_decoder decoder_;
 
@@ -105,9 +107,9 @@ private:
   lsn complete_;
   lsn server_;
 
-  clock::time_point heard_;
-  clock::time_point asked_;
-  clock::time_point sent_;
+  steady_time heard_;
+  steady_time asked_;
+  steady_time sent_;
   bool unsent_ = false;
   failure failure_;
 };
@@ -148,7 +150,7 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
   if (!pending_)
     stream_.forget();
   if (stream_.received())
-    heard_ = clock::now();
+    heard_ = now_();
   if (result.drained && limits.gather && decoder_.rows() > 0)
     return result;
   result.batch = decoder_.take();
@@ -222,7 +224,7 @@ result<void> pgoutput_reader::confirm(lsn pos) {
     return {};
   confirmed_ = pos;
   unsent_ = true;
-  if (clock::now() - sent_ < 100ms)
+  if (now_() - sent_ < 100ms)
     return {};
   return send_status(request::none);
 }
@@ -230,7 +232,7 @@ result<void> pgoutput_reader::confirm(lsn pos) {
 result<void> pgoutput_reader::tick() {
   if (failure_.code != ec::none)
     return tl::unexpected{failure_};
-  auto now = clock::now();
+  auto now = now_();
   // While the window is full nobody reads; what waits shows that it lives.
   if (waiting_bytes(fd()) > 0)
     heard_ = now;
@@ -278,7 +280,7 @@ result<void> pgoutput_reader::send_status(request x) {
     failure_ = stream_failure();
     return tl::unexpected{failure_};
   }
-  sent_ = clock::now();
+  sent_ = now_();
   unsent_ = unsent_ && flushed != confirmed_;
   return {};
 }
@@ -312,8 +314,10 @@ failure pgoutput_reader::stream_failure() {
 } // namespace
 
 std::unique_ptr<replication_reader>
-make_reader(const source_options& options, conn_ptr conn, lsn start) {
-  return std::make_unique<pgoutput_reader>(options, std::move(conn), start);
+make_reader(const source_options& options, conn_ptr conn, lsn start,
+            std::function<steady_time()> now) {
+  return std::make_unique<pgoutput_reader>(options, std::move(conn), start,
+                                           std::move(now));
 }
 
 } // namespace millrace::postgres
