@@ -1,5 +1,6 @@
 #include "actors/capture.hpp"
 
+#include "actors/capture_confirm.hpp"
 #include "actors/capture_early.hpp"
 #include "actors/capture_fill.hpp"
 #include "actors/capture_start.hpp"
@@ -46,61 +47,6 @@ void wait_for_data(capture_ptr self) {
   st.watch->arm();
 }
 
-void show_in_flight(capture_state& st) {
-  auto& numbers = *st.context.numbers;
-  numbers.in_flight_bytes.set(static_cast<int64_t>(st.in_flight_bytes));
-  numbers.oldest_pending_commit.set(
-    st.sent.empty() ? 0 : st.sent.front().oldest_commit);
-}
-
-// -- the low-water mark
-// ---------------------------------------------------------
-
-void confirm(capture_ptr self, lsn pos) {
-  auto& st = self->state;
-  if (pos <= st.confirmed)
-    return;
-  if (fails_at(self, "confirm.before"))
-    return;
-  st.confirmed = pos;
-  st.context.numbers->durable_position.set(static_cast<int64_t>(pos.value));
-  auto done = st.reader->confirm(pos);
-  if (!done)
-    self->quit(to_error(done.error()));
-  else
-    st.context.numbers->confirmed_position.set(static_cast<int64_t>(pos.value));
-  fails_at(self, "confirm.after");
-}
-
-void advance(capture_ptr self) {
-  auto& st = self->state;
-  lsn complete;
-  while (!st.sent.empty() && st.sent.front().durable) {
-    const auto& x = st.sent.front();
-    complete = std::max(complete, x.complete);
-    st.in_flight_bytes -= x.bytes;
-    if (x.newest_commit != 0)
-      st.context.numbers->durable_commit.set(x.newest_commit);
-    ++st.first_sent;
-    st.sent.pop_front();
-  }
-  show_in_flight(st);
-  confirm(self, complete);
-  if (st.stopping && st.sent.empty())
-    self->quit(caf::exit_reason::user_shutdown);
-}
-
-// A position without rows of its own: it waits for all that is in flight.
-void note_position(capture_ptr self, lsn complete) {
-  auto& st = self->state;
-  if (complete.value == 0)
-    return;
-  if (st.sent.empty())
-    confirm(self, complete);
-  else
-    st.sent.back().complete = std::max(st.sent.back().complete, complete);
-}
-
 void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
   if (fails_at(self, "dispatch.before"))
     return;
@@ -126,7 +72,7 @@ void forward(capture_ptr self, change_batch_ptr batch, lsn complete) {
         advance(self);
         read_again(self);
       },
-      [self](const caf::error& err) { self->quit(err); });
+      quit_on_error(self));
   fails_at(self, "dispatch.after");
 }
 
@@ -266,10 +212,10 @@ void tick(capture_ptr self) {
   }
   st.context.numbers->server_position.set(
     static_cast<int64_t>(st.reader->server_position().value));
+  confirm_what_waits(self);
   if (st.ticks++ % ticks_per_survey != 0)
     return;
   ask_for_slot(self);
-  remember_received(self);
   look_for_tables(self);
 }
 
@@ -309,10 +255,8 @@ capture(capture_ptr self, unit context, capture_options options,
     },
     [self](atom::tick) { tick(self); },
     [self](atom::stop) {
-      auto& st = self->state;
-      st.stopping = true;
-      if (st.sent.empty())
-        self->quit(caf::exit_reason::user_shutdown);
+      self->state.stopping = true;
+      quit_when_done(self);
     },
   };
 }

@@ -90,7 +90,15 @@ struct capture_state {
   std::deque<sent_batch> sent;
   uint64_t first_sent = 0;
   size_t in_flight_bytes = 0;
+
+  /// All up to here is durable; so far the slot may be moved; so far it is.
+  lsn durable;
+  lsn confirmable;
   lsn confirmed;
+
+  /// `confirmable` is being written; it has been since the last tick.
+  bool raising = false;
+  bool raised_in_tick = false;
 
   /// Whether a `readable` message is on its way.
   bool reading = false;

@@ -62,7 +62,7 @@ void rows_are_gone(capture_ptr self, const filling_ptr& x, uint32_t table) {
         raise_fill_until(self, x->batch->tables[table]->full_name(), now,
                          [self, x, table] { look_again(self, x, table); });
       },
-      [self](const caf::error& err) { self->quit(err); });
+      quit_on_error(self));
 }
 
 void fill_next(capture_ptr self, const filling_ptr& x) {
@@ -142,12 +142,10 @@ void raise_fill_until(capture_ptr self, const std::string& table, lsn position,
     return;
   }
   known->second.fill_until = raised;
-  using map_type = std::remove_const_t<state_map_ptr::element_type>;
-  state_map_ptr entry = std::make_shared<map_type>(
-    map_type{{{state_kind::table, table}, to_json(known->second)}});
+  state_map_ptr entry = std::make_shared<state_map>(
+    state_map{{{state_kind::table, table}, to_json(known->second)}});
   self->request(st.to.store, caf::infinite, atom::save_v, std::move(entry))
-    .then([then = std::move(then)](atom::ack) { then(); },
-          [self](const caf::error& err) { self->quit(err); });
+    .then([then = std::move(then)](atom::ack) { then(); }, quit_on_error(self));
 }
 
 } // namespace millrace

@@ -9,22 +9,8 @@ namespace millrace {
 
 namespace {
 
-using map_type = std::remove_const_t<state_map_ptr::element_type>;
-
-const std::pair<std::string, std::string> source_key{state_kind::source,
-                                                     "identity"};
-
-auto quit_on_error(capture_ptr self) {
-  return [self](const caf::error& err) { self->quit(err); };
-}
-
 bool is_known(const capture_state& st) {
-  return st.saved->count(source_key) != 0;
-}
-
-source_state identity_of(const capture_state& st, lsn received) {
-  const auto& x = st.start->identity;
-  return {x.system_identifier, x.timeline, x.database, received};
+  return st.saved->count(state_marks::source) != 0;
 }
 
 // -- tables -------------------------------------------------------------------
@@ -56,7 +42,7 @@ void connect(capture_ptr self) {
 // Tables that were quarantined and fit now (the announcement has been answered;
 // one that still does not fit is quarantined again) are taken anew: changes of
 // theirs have been let go.
-void retake_quarantined(capture_state& st, map_type& changes) {
+void retake_quarantined(capture_state& st, state_map& changes) {
   for (const auto& [key, why] : *st.saved) {
     auto table = st.tables.find(key.second);
     if (key.first != state_kind::quarantine || why.empty()
@@ -77,7 +63,7 @@ void retake_quarantined(capture_state& st, map_type& changes) {
 // Source and tables are remembered before anything can be confirmed.
 void remember(capture_ptr self) {
   auto& st = self->state;
-  map_type changes;
+  state_map changes;
   for (const auto& name : gone_tables(st, st.start->tables))
     forget(self, name, changes);
   for (const auto& table : st.start->tables) {
@@ -97,11 +83,14 @@ void remember(capture_ptr self) {
     st.tables[name] = std::move(fresh);
   }
   retake_quarantined(st, changes);
-  changes[source_key]
-    = to_json(identity_of(st, std::max(st.saved_received, st.start->start)));
+  auto source = identity_of(st);
+  source.received = std::max(st.saved_received, st.start->start);
+  source.confirmable = std::max(st.confirmable, st.start->start);
+  st.confirmable = source.confirmable;
+  changes[state_marks::source] = to_json(source);
   self
     ->request(st.to.store, caf::infinite, atom::save_v,
-              state_map_ptr{std::make_shared<map_type>(std::move(changes))})
+              state_map_ptr{std::make_shared<state_map>(std::move(changes))})
     .then([self](atom::ack) { connect(self); }, quit_on_error(self));
 }
 
@@ -147,9 +136,16 @@ bool is_same_server(const postgres::source_identity& a,
          && a.database == b.database;
 }
 
+// Where the slot may be at most; a state of an earlier version does not say.
+lsn highest_start(const capture_state& st) {
+  return st.confirmable.value != 0 ? st.confirmable : lsn{UINT64_MAX};
+}
+
 void prepare_source(capture_ptr self) {
   auto& st = self->state;
-  self->request(st.to.surveyor, caf::infinite, atom::prepare_v, is_known(st))
+  self
+    ->request(st.to.surveyor, caf::infinite, atom::prepare_v,
+              is_known(st) ? highest_start(st) : lsn{})
     .then(
       [self](const source_start_ptr& start) {
         auto& st = self->state;
@@ -255,13 +251,14 @@ void check_identity(capture_ptr self) {
     load_state(self);
     return;
   }
-  auto known = parse_source_state(st.saved->at(source_key));
+  auto known = parse_source_state(st.saved->at(state_marks::source));
   if (!known) {
     self->quit(to_error(known.error()));
     return;
   }
   const auto& now = st.look->identity;
   st.saved_received = known->received;
+  st.confirmable = known->confirmable;
   if (now.system_identifier != known->system_identifier)
     refuse_source(self, "the source has the system identifier "
                           + now.system_identifier + ", not "
@@ -295,17 +292,9 @@ void look_at_source(capture_ptr self) {
     .then(read, quit_on_error(self));
 }
 
-void remember_received(capture_ptr self) {
-  auto& st = self->state;
-  auto received = st.reader->received();
-  if (received <= st.saved_received)
-    return;
-  st.saved_received = received;
-  self
-    ->request(st.to.store, caf::infinite, atom::save_v,
-              state_map_ptr{std::make_shared<map_type>(
-                map_type{{source_key, to_json(identity_of(st, received))}})})
-    .then([](atom::ack) {}, quit_on_error(self));
+source_state identity_of(const capture_state& st) {
+  const auto& x = st.start->identity;
+  return {x.system_identifier, x.timeline, x.database, {}, {}};
 }
 
 } // namespace millrace

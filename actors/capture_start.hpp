@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/capture.hpp"
+#include "messages/source_state.hpp"
 
 namespace millrace {
 
@@ -12,8 +13,7 @@ void look_at_source(capture_actor::stateful_pointer<capture_state> self);
 void start_streaming(capture_actor::stateful_pointer<capture_state> self,
                      reader_ptr reader);
 
-/// Stores the highest commit received, by which another server that takes over
-/// is told from one that has lost something.
-void remember_received(capture_actor::stateful_pointer<capture_state> self);
+/// What is remembered of the source, but for the positions.
+source_state identity_of(const capture_state& st);
 
 } // namespace millrace

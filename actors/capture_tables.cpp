@@ -11,12 +11,6 @@ namespace millrace {
 
 namespace {
 
-using map_type = std::remove_const_t<state_map_ptr::element_type>;
-
-auto quit_on_error(capture_ptr self) {
-  return [self](const caf::error& err) { self->quit(err); };
-}
-
 void show_state(capture_state& st) {
   st.context.numbers->set_state(st.snapshots.empty()
                                   ? pipeline_state::streaming
@@ -28,10 +22,10 @@ void snapshot_ended(capture_ptr self, const std::string& name) {
   show_state(self->state);
 }
 
-void save(capture_ptr self, map_type&& changes, std::function<void()> then) {
+void save(capture_ptr self, state_map&& changes, std::function<void()> then) {
   self
     ->request(self->state.to.store, caf::infinite, atom::save_v,
-              state_map_ptr{std::make_shared<map_type>(std::move(changes))})
+              state_map_ptr{std::make_shared<state_map>(std::move(changes))})
     .then([then = std::move(then)](atom::ack) { then(); }, quit_on_error(self));
 }
 
@@ -52,7 +46,7 @@ void snapshot_failed(capture_ptr self, const std::string& name,
       let_go(self, name, why, end);
       return;
     }
-    map_type changes;
+    state_map changes;
     forget(self, name, changes);
     save(self, std::move(changes), end);
   };
@@ -98,7 +92,7 @@ void follow(capture_ptr self,
   }
   auto announced = [self, fresh, remembered](atom::ack) {
     auto& st = self->state;
-    map_type changes;
+    state_map changes;
     for (const auto& table : *fresh) {
       auto name = table->full_name();
       auto known = st.tables.count(name) != 0;
@@ -139,7 +133,9 @@ void take_in(capture_ptr self, const source_start_ptr& start) {
 }
 
 void set_up_again(capture_ptr self) {
-  self->request(self->state.to.surveyor, caf::infinite, atom::prepare_v, true)
+  self
+    ->request(self->state.to.surveyor, caf::infinite, atom::prepare_v,
+              lsn{UINT64_MAX})
     .then([self](const source_start_ptr& start) { take_in(self, start); },
           [self](const caf::error& err) {
             self->state.looking_for_tables = false;
@@ -149,7 +145,7 @@ void set_up_again(capture_ptr self) {
 
 void compare_tables(capture_ptr self, const table_list_ptr& now) {
   auto& st = self->state;
-  map_type changes;
+  state_map changes;
   for (const auto& name : gone_tables(st, *now))
     forget(self, name, changes);
   auto appeared = std::any_of(now->begin(), now->end(), [&](const auto& x) {
@@ -237,7 +233,7 @@ gone_tables(const capture_state& st,
   return result;
 }
 
-void forget(capture_ptr self, const std::string& name, map_type& changes) {
+void forget(capture_ptr self, const std::string& name, state_map& changes) {
   auto& st = self->state;
   auto& x = st.tables[name];
   spdlog::warn("table {} is gone or not published any more: its rows stay in "

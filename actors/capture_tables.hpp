@@ -36,8 +36,7 @@ gone_tables(const capture_state& st,
 
 /// Goes on without a table that is gone; its rows stay in the target. Adds to
 /// what is to be stored.
-void forget(capture_ptr self, const std::string& name,
-            std::remove_const_t<state_map_ptr::element_type>& changes);
+void forget(capture_ptr self, const std::string& name, state_map& changes);
 
 /// Takes a table again: its quarantine ends, a snapshot is ordered. Answers
 /// once that is remembered.

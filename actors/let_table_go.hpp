@@ -22,8 +22,7 @@ void let_table_go(Self self, const Store& store, table_metrics& numbers,
   self
     ->request(store, caf::infinite, atom::save_v,
               quarantine_mark(numbers.name, why))
-    .then([then = std::move(then)](atom::ack) { then(); },
-          [self](const caf::error& err) { self->quit(err); });
+    .then([then = std::move(then)](atom::ack) { then(); }, quit_on_error(self));
 }
 
 } // namespace millrace

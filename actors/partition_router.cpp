@@ -149,7 +149,7 @@ void send_part(router_ptr self, const transformer_actor& to,
         if (--pending->parts == 0)
           batch_done(self, *pending);
       },
-      [self](const caf::error& err) { self->quit(err); });
+      quit_on_error(self));
 }
 
 void pass_on(router_ptr self, pending_ptr pending) {

@@ -96,7 +96,7 @@ void forward(self_ptr self, change_batch_ptr batch, const chunk_ptr& chunk) {
         answer_if_durable(*chunk);
         read_again(self);
       },
-      [self](const caf::error& err) { self->quit(err); });
+      quit_on_error(self));
 }
 
 // The table is not what the plan describes, or somebody keeps it locked: who

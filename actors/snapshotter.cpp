@@ -27,14 +27,9 @@ constexpr size_t chunks_per_reader = 2;
 void make_plan(snapshotter_ptr self, const job_ptr& x);
 void hand_out(snapshotter_ptr self);
 
-auto quit_on_error(snapshotter_ptr self) {
-  return [self](const caf::error& err) { self->quit(err); };
-}
-
 state_map_ptr as_state(const snapshotter_state::job& x) {
-  using map_type = std::remove_const_t<state_map_ptr::element_type>;
-  return std::make_shared<map_type>(
-    map_type{{{"table", x.order.table->full_name()}, to_json(x.state)}});
+  return std::make_shared<state_map>(
+    state_map{{{"table", x.order.table->full_name()}, to_json(x.state)}});
 }
 
 void tick_later(snapshotter_ptr self) {

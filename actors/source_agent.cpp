@@ -95,8 +95,8 @@ source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
     [self](atom::check) -> caf::result<source_look_ptr> {
       return answer(look(*self->state.admin));
     },
-    [self](atom::prepare, bool known) -> caf::result<source_start_ptr> {
-      return answer(self->state.admin->set_up(!known));
+    [self](atom::prepare, lsn highest_start) -> caf::result<source_start_ptr> {
+      return answer(self->state.admin->set_up(highest_start));
     },
     [self](atom::connect,
            const source_start_ptr& start) -> caf::result<reader_ptr> {

@@ -3,6 +3,7 @@
 #include "messages/types.hpp"
 
 #include <string>
+#include <utility>
 
 namespace millrace {
 
@@ -17,13 +18,20 @@ constexpr const char* quarantine = "quarantine";
 
 } // namespace state_kind
 
+namespace state_marks {
+
+/// The entry of who the source is: a `source_state`.
+inline const std::pair<std::string, std::string> source{state_kind::source,
+                                                        "identity"};
+
+} // namespace state_marks
+
 /// What the state store gets when a table is let go: durable before a change
 /// that has not been written is confirmed.
 inline state_map_ptr
 quarantine_mark(const std::string& table, const std::string& why) {
-  using map_type = std::remove_const_t<state_map_ptr::element_type>;
-  return std::make_shared<map_type>(
-    map_type{{{state_kind::quarantine, table}, why.empty() ? "?" : why}});
+  return std::make_shared<state_map>(
+    state_map{{{state_kind::quarantine, table}, why.empty() ? "?" : why}});
 }
 
 } // namespace millrace

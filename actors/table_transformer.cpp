@@ -58,7 +58,7 @@ void truncate(transformer_ptr self, const change_batch& batch,
         promise.deliver(atom::ack_v);
         next(self);
       },
-      [self](const caf::error& err) { self->quit(err); });
+      quit_on_error(self));
 }
 
 void deliver_restored(transformer_ptr self, const restored_ptr& xs) {
@@ -98,7 +98,7 @@ void restore_unchanged(transformer_ptr self) {
           });
         deliver_restored(self, xs);
       },
-      [self](const caf::error& err) { self->quit(err); });
+      quit_on_error(self));
 }
 
 } // namespace

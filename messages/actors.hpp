@@ -67,7 +67,7 @@ using source_agent_actor = caf::typed_actor<
   caf::replies_to<atom::check>::with<source_look_ptr>,
   // Sets publication and slot up. The flag says that this pipeline has run
   // before, so that a slot that is not there has been lost.
-  caf::replies_to<atom::prepare, bool>::with<source_start_ptr>,
+  caf::replies_to<atom::prepare, lsn>::with<source_start_ptr>,
   // Opens the change stream.
   caf::replies_to<atom::connect, source_start_ptr>::with<reader_ptr>,
   // Describes a table as its Relation message has it; null: not asked for.

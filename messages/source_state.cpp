@@ -12,6 +12,7 @@ std::string to_json(const source_state& x) {
     {"timeline", x.timeline},
     {"database", x.database},
     {"received", to_string(x.received)},
+    {"confirmable", to_string(x.confirmable)},
   });
 }
 
@@ -23,10 +24,15 @@ result<source_state> parse_source_state(const std::string& json) {
     result.system_identifier = x.at("system_identifier").as_string();
     result.timeline = x.at("timeline").to_number<uint32_t>();
     result.database = x.at("database").as_string();
-    auto received = parse_lsn(std::string_view{x.at("received").as_string()});
-    if (!received)
+    auto position = [&](const char* name, lsn& to) {
+      auto pos = parse_lsn(std::string_view{x.at(name).as_string()});
+      to = pos.value_or(lsn{});
+      return pos.has_value();
+    };
+    if (!position("received", result.received)
+        || (x.contains("confirmable")
+            && !position("confirmable", result.confirmable)))
       return fail(ec::target_unsuitable, "unreadable source state: " + json);
-    result.received = *received;
     return result;
   } catch (const std::exception& e) {
     return fail(ec::target_unsuitable,

@@ -14,8 +14,13 @@ struct source_state {
   uint32_t timeline = 0;
   std::string database;
 
-  /// Highest commit received, at most some seconds old.
+  /// Highest commit received, as of the last time that something became
+  /// confirmable.
   lsn received;
+
+  /// The slot has never been told to move further. Zero: not known, written by
+  /// a version that did not keep it.
+  lsn confirmable;
 };
 
 /// @relates source_state

@@ -109,8 +109,8 @@ using stored_rows_ptr
   = std::shared_ptr<const std::map<std::string, clickhouse::stored_row>>;
 using clear_request_ptr = std::shared_ptr<const clear_request>;
 using dead_letters_ptr = std::shared_ptr<const std::vector<dead_letter>>;
-using state_map_ptr = std::shared_ptr<
-  const std::map<std::pair<std::string, std::string>, std::string>>;
+using state_map = std::map<std::pair<std::string, std::string>, std::string>;
+using state_map_ptr = std::shared_ptr<const state_map>;
 using source_look_ptr = std::shared_ptr<const postgres::source_look>;
 using source_start_ptr = std::shared_ptr<const postgres::source_start>;
 using reader_ptr = std::shared_ptr<postgres::replication_reader>;

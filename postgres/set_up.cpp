@@ -141,6 +141,18 @@ result<void> refuse(const std::vector<problem>& problems) {
   return {};
 }
 
+// Zero: there is no slot, or there was none.
+result<void> judge_position(const std::string& slot, lsn now, lsn highest) {
+  if (highest.value == 0 || now <= highest)
+    return {};
+  return fail(ec::slot_lost,
+              "slot \"" + slot + "\" is at " + to_string(now)
+                + ", but millrace never moved it beyond " + to_string(highest)
+                + ": somebody made it anew or advanced it, or the target is an "
+                  "older copy; the changes in between are lost; "
+                + take_all_again(slot));
+}
+
 } // namespace
 
 result<source_survey> source_admin::survey() {
@@ -180,7 +192,7 @@ result<source_survey> source_admin::survey() {
   return result;
 }
 
-result<source_start> source_admin::set_up(bool may_create_slot) {
+result<source_start> source_admin::set_up(lsn highest_start) {
   const auto& options = impl_->options_;
   auto conn = impl_->session();
   if (!conn)
@@ -188,7 +200,7 @@ result<source_start> source_admin::set_up(bool may_create_slot) {
   auto seen = inspect(*conn, options);
   if (!seen)
     return tl::unexpected{std::move(seen.error())};
-  if (!seen->slot.exists && !may_create_slot)
+  if (!seen->slot.exists && highest_start.value != 0)
     return fail(ec::slot_lost,
                 "slot \"" + options.slot
                   + "\" does not exist any more: changes since it was dropped "
@@ -201,6 +213,10 @@ result<source_start> source_admin::set_up(bool may_create_slot) {
     return fail(ec::slot_busy, "slot \"" + options.slot
                                  + "\" is being made by process "
                                  + seen->slot.active_pid);
+  if (auto kept
+      = judge_position(options.slot, seen->slot.confirmed, highest_start);
+      !kept)
+    return tl::unexpected{std::move(kept.error())};
   source_start result;
   auto identity = identify(options);
   if (!identity)

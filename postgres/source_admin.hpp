@@ -118,10 +118,11 @@ public:
 
   /// Creates publications and slot when they are missing, adds tables to
   /// millrace's own publications, and describes the tables. Problems that are
-  /// not warnings are a failure that names all of them. With `may_create_slot`
-  /// false (there was one before) a missing slot is `slot_lost`. Making a slot
+  /// not warnings are a failure that names all of them. `highest_start` zero:
+  /// there has been no slot. Else there has been one, which was never told to
+  /// move further: a missing one, or one that is further, is `slot_lost`. Making one
   /// waits for transactions that run; after 20 s of it the failure names them.
-  result<source_start> set_up(bool may_create_slot = true);
+  result<source_start> set_up(lsn highest_start = {});
 
   /// Describes one table as the Relation message has it. Null when the
   /// configuration does not ask for the table, or when it has been dropped

@@ -49,6 +49,64 @@ def test_nothing_is_made_in_another_source(stage, target):
         target.query("DROP DATABASE IF EXISTS mine")
 
 
+# -- a slot that somebody else moved ----------------------------------------------------------------------------------
+
+
+def again(source, database, slot):
+    source.execute("SELECT pg_drop_replication_slot(%s)", (slot,), database=database)
+    source.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (slot,), database=database)
+
+
+def advanced(source, database, slot):
+    source.execute("SELECT pg_replication_slot_advance(%s, pg_current_wal_insert_lsn())", (slot,), database=database)
+
+
+@pytest.mark.parametrize("how", [again, advanced])
+def test_a_slot_that_was_moved_leaves_no_silent_gap(source, database, nodes, sql, how):
+    """Before: the rows that came while the slot was not ours were missing, and nobody said so."""
+    sql("CREATE TABLE t (id int PRIMARY KEY)")
+    node = nodes()
+    sql("INSERT INTO t VALUES (1)")
+    node.wait_caught_up(60)
+    node.stop()
+    sql("INSERT INTO t VALUES (2)")
+    how(source, database, node.slot)
+    node.start(wait=False)
+    fails(node, "slot_lost", node.slot, "made it anew or advanced it", "pg_drop_replication_slot")
+
+
+def test_a_slot_that_is_moved_while_the_node_is_cut_off_is_noticed(source, database, nodes, sql):
+    sql("CREATE TABLE t (id int PRIMARY KEY)")
+    node = nodes()
+    node.wait_caught_up(60)
+    os.kill(node.process.pid, signal.SIGSTOP)
+    try:
+        source.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = %s", (node.slot,))
+        wait_until(lambda: source.value("SELECT NOT active FROM pg_replication_slots WHERE slot_name = %s", (node.slot,)),
+                   "the slot is free", 30)
+        sql("INSERT INTO t VALUES (2)")
+        again(source, database, node.slot)
+    finally:
+        os.kill(node.process.pid, signal.SIGCONT)
+    fails(node, "slot_lost", node.slot)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["term", "kill"])
+def test_a_slot_that_nobody_moved_goes_on(source, target, database, nodes, sql, how):
+    """However far it had been confirmed when the node went."""
+    sql("CREATE TABLE t (id int PRIMARY KEY)")
+    node = nodes()
+    node.wait_caught_up(60)
+    for turn in range(6):
+        sql(f"INSERT INTO t VALUES ({turn})")
+        time.sleep(turn * 0.1)
+        node.process.send_signal(how)
+        node.wait(60)
+        node.start()
+    node.wait_caught_up(60)
+    assert_equal(source, target, database)
+
+
 # -- a slot that takes its time ---------------------------------------------------------------------------------------
 
 

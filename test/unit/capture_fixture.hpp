@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/capture.hpp"
+#include "actors/state_marks.hpp"
 #include "messages/source_state.hpp"
 #include "test/unit/fake_agents.hpp"
 #include "test/unit/table_fixture.hpp"
@@ -156,7 +157,7 @@ struct capture_fixture : peers_fixture {
   void was_here(lsn received = lsn{5'000}) {
     auto& stored = store_log->stored;
     stored[{"source", "identity"}]
-      = to_json(source_state{"7000", 1, "shop", received});
+      = to_json(source_state{"7000", 1, "shop", received, lsn{3'000}});
     table_state state;
     state.at = table_state::phase::streaming;
     state.fill_until = lsn{500};

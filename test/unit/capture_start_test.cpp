@@ -36,7 +36,7 @@ CAF_TEST_FIXTURE_SCOPE(capture_start_tests, fixture)
 CAF_TEST(the first start labels all tables with the beginning of the slot) {
   start_streaming();
   CAF_REQUIRE_EQUAL(source_log->prepares->size(), 1u);
-  CAF_CHECK(!source_log->prepares->back());
+  CAF_CHECK((source_log->prepares->back() == lsn{}));
   CAF_CHECK_EQUAL(batches->back()->tables.size(), 1u);
   CAF_CHECK(saved().at == table_state::phase::fresh);
   CAF_CHECK((saved().label == lsn{100}));
@@ -74,10 +74,24 @@ CAF_TEST(tables are announced and remembered before the stream opens) {
 CAF_TEST(a later start says that there was a slot) {
   was_here();
   start_streaming();
-  CAF_CHECK(source_log->prepares->back());
+  CAF_CHECK((source_log->prepares->back() == lsn{3'000}));
   CAF_CHECK_EQUAL(snapshots->size(), 0u);
   CAF_CHECK((saved().fill_until == lsn{500}));
   CAF_CHECK((saved_source().received == lsn{5'000}));
+}
+
+CAF_TEST(a state that does not know how far the slot was moved allows all) {
+  was_here();
+  store_log->stored[state_marks::source]
+    = R"({"system_identifier":"7000","timeline":1,"database":"shop","received":"0/1388"})";
+  start_streaming();
+  CAF_CHECK((source_log->prepares->back() == lsn{UINT64_MAX}));
+  CAF_CHECK((saved_source().confirmable == lsn{100}));
+}
+
+CAF_TEST(where the slot may be is remembered before the stream opens) {
+  start_streaming();
+  CAF_CHECK((saved_source().confirmable == lsn{100}));
 }
 
 CAF_TEST(a table that is new to the pipeline gets a label of its own) {

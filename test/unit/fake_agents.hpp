@@ -69,8 +69,8 @@ struct source_script : agent_script {
   };
 
   inbox_ptr<int, source_look_ptr> checks = make_inbox<int, source_look_ptr>();
-  inbox_ptr<bool, source_start_ptr> prepares
-    = make_inbox<bool, source_start_ptr>();
+  inbox_ptr<lsn, source_start_ptr> prepares
+    = make_inbox<lsn, source_start_ptr>();
   inbox_ptr<source_start_ptr, reader_ptr> connects
     = make_inbox<source_start_ptr, reader_ptr>();
   inbox_ptr<relation_ptr, table_description_ptr> describes
@@ -119,8 +119,8 @@ fake_source_agent(fake_source::stateful_pointer<fake_state> self,
                                 x->trouble})};
       });
     },
-    [=](atom::prepare, bool known) {
-      return respond(self, *x, "prepare", x->prepares, known, [&] {
+    [=](atom::prepare, lsn highest) {
+      return respond(self, *x, "prepare", x->prepares, highest, [&] {
         return source_start_ptr{
           std::make_shared<postgres::source_start>(x->start)};
       });
@@ -183,10 +183,8 @@ fake_source_agent(fake_source::stateful_pointer<fake_state> self,
 // -- the target ---------------------------------------------------------------
 
 struct target_script : agent_script {
-  using map_type = std::remove_const_t<state_map_ptr::element_type>;
-
   /// What is stored; saves go here.
-  map_type stored;
+  state_map stored;
   clickhouse::stored_rows rows;
   lsn highest;
 
@@ -235,14 +233,12 @@ fake_target_agent(fake_target::stateful_pointer<fake_state> self,
     },
     [=](atom::read) {
       return respond(self, *x, "look", x->looks, 0, [&] {
-        return state_map_ptr{
-          std::make_shared<target_script::map_type>(x->stored)};
+        return state_map_ptr{std::make_shared<state_map>(x->stored)};
       });
     },
     [=](atom::load) {
       return respond(self, *x, "load", x->loads, 0, [&] {
-        return state_map_ptr{
-          std::make_shared<target_script::map_type>(x->stored)};
+        return state_map_ptr{std::make_shared<state_map>(x->stored)};
       });
     },
     [=](atom::save, const state_map_ptr& changes) {

@@ -43,7 +43,7 @@ struct fixture : peers_fixture {
     xid_list_ptr xids = std::make_shared<std::vector<uint64_t>>(1, 7);
     return {
       {"check", error<source_look_ptr>(atom::check_v)},
-      {"prepare", error<source_start_ptr>(atom::prepare_v, false)},
+      {"prepare", error<source_start_ptr>(atom::prepare_v, lsn{})},
       {"connect", error<reader_ptr>(atom::connect_v, known)},
       {"describe", error<table_description_ptr>(atom::describe_v, message)},
       {"fill", error<change_batch_ptr>(atom::fill_v, batch, changes)},
