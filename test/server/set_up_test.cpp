@@ -46,6 +46,9 @@ struct fixture : server_fixture {
 
 using lines = std::vector<std::string>;
 
+/// There has been a slot, which may be wherever it is.
+constexpr lsn anywhere{UINT64_MAX};
+
 } // namespace
 
 CAF_TEST_FIXTURE_SCOPE(set_up_tests, fixture)
@@ -85,7 +88,7 @@ CAF_TEST(the first call makes publications and slot and says so) {
 CAF_TEST(the second call makes nothing) {
   run("CREATE TABLE public.t (id int PRIMARY KEY)");
   auto first = good(admin.set_up());
-  auto second = good(admin.set_up(false));
+  auto second = good(admin.set_up(first.start));
   CAF_CHECK(!second.slot_created);
   CAF_CHECK(second.notes.empty());
   CAF_CHECK(second.start == first.start);
@@ -103,7 +106,7 @@ CAF_TEST(a table that came later is added by itself) {
   CAF_CHECK_EQUAL(names(seen), "public.t public.u public.v");
   CAF_CHECK(seen[0]->oid != 0);
   CAF_CHECK(seen[1]->oid == 0 && seen[2]->oid == 0);
-  auto x = good(admin.set_up(false));
+  auto x = good(admin.set_up(anywhere));
   CAF_CHECK(x.notes
             == (lines{"ALTER PUBLICATION \"p\" ADD TABLE ONLY \"public\".\"u\"",
                       "ALTER PUBLICATION \"p_inserts\" ADD TABLE ONLY"
@@ -116,11 +119,24 @@ CAF_TEST(a slot that is gone is never made unasked) {
   run("CREATE TABLE public.t (id int PRIMARY KEY)");
   good(admin.set_up());
   run("SELECT pg_drop_replication_slot('" + options.slot + "')");
-  auto why = bad(admin.set_up(false));
+  auto why = bad(admin.set_up(anywhere));
   CAF_CHECK(why.code == ec::slot_lost);
   CAF_CHECK(has(why.text, "does not exist any more"));
   CAF_CHECK_EQUAL(made(), "2/0");
   CAF_CHECK(bad(admin.slot()).code == ec::slot_lost);
+}
+
+CAF_TEST(a slot that somebody else moved is noticed) {
+  run("CREATE TABLE public.t (id int PRIMARY KEY)");
+  auto x = good(admin.set_up());
+  run("INSERT INTO public.t VALUES (1)");
+  auto moved = value("SELECT end_lsn FROM pg_replication_slot_advance('"
+                     + options.slot + "', pg_current_wal_lsn())");
+  auto why = bad(admin.set_up(x.start));
+  CAF_CHECK(why.code == ec::slot_lost);
+  CAF_CHECK(has(why.text, moved));
+  CAF_CHECK(good(admin.set_up(parse_lsn(moved).value_or(lsn{}))).start
+            > x.start);
 }
 
 CAF_TEST(nothing is made while something is wrong and all of it is told) {
@@ -228,7 +244,7 @@ CAF_TEST(a role learns what it may not do) {
     CAF_CHECK_EQUAL(names(x.tables), "public.t");
     CAF_MESSAGE("a table that it may not add is told, and the rest goes on");
     run("CREATE TABLE public.u (id int PRIMARY KEY)");
-    x = good(other.set_up(false));
+    x = good(other.set_up(anywhere));
     CAF_CHECK_EQUAL(names(x.tables), "public.t");
     CAF_CHECK(
       std::any_of(x.warnings.begin(), x.warnings.end(),
