@@ -2,81 +2,19 @@
 
 #include "clickhouse/row_binary.hpp"
 #include "clickhouse/target_admin.hpp"
-#include "fake_http_server.hpp"
+#include "fake_clickhouse.hpp"
 #include "fake_tables.hpp"
 
 #include <caf/test/dsl.hpp>
 
 #include <bit>
-#include <mutex>
 
 using namespace millrace;
 using namespace millrace::clickhouse;
-using test::fake_connection;
-using test::fake_http_server;
-using test::http_answer;
+using test::fake_clickhouse;
 using test::make_target;
 
 namespace {
-
-/// A server that answers by what a statement contains; the first rule counts.
-struct fixture {
-  struct rule {
-    std::string part;
-    int code;
-    std::string answer;
-  };
-
-  fixture() : server([this](fake_connection& peer) { serve(peer); }) {
-    options.url = server.url();
-    options.database = "d";
-  }
-
-  void serve(fake_connection& peer) {
-    fake_connection::request x;
-    while (peer.read_head(x) && peer.read_body(x)) {
-      std::lock_guard guard{mutex};
-      peer.send(answer(x));
-      heads.push_back(x.head.substr(0, x.head.find("\r\n")));
-      bodies.push_back(x.body);
-    }
-  }
-
-  std::string answer(const fake_connection::request& x) {
-    for (auto& [part, code, text] : rules) {
-      if (x.body.find(part) == std::string::npos)
-        continue;
-      if (code == 0)
-        return http_answer(200, text);
-      auto number = std::to_string(code);
-      return http_answer(500, "Code: " + number + ". DB::Exception: " + text,
-                         "X-ClickHouse-Exception-Code: " + number + "\r\n");
-    }
-    return http_answer(200, "");
-  }
-
-  void on(std::string part, std::string answer, int code = 0) {
-    std::lock_guard guard{mutex};
-    rules.insert(rules.begin(), {std::move(part), code, std::move(answer)});
-  }
-
-  /// Bodies of the requests that contain `part`.
-  std::vector<std::string> asked(const std::string& part) {
-    std::lock_guard guard{mutex};
-    std::vector<std::string> out;
-    for (auto& x : bodies)
-      if (x.find(part) != std::string::npos)
-        out.push_back(x);
-    return out;
-  }
-
-  std::mutex mutex;
-  std::vector<rule> rules;
-  std::vector<std::string> heads;
-  std::vector<std::string> bodies;
-  target_options options;
-  fake_http_server server;
-};
 
 /// What was written to the state: kind/name=value@version.
 std::vector<std::string> state_rows(const std::string& body) {
@@ -126,7 +64,7 @@ const problem* find(const std::vector<problem>& xs, const std::string& part) {
 
 } // namespace
 
-CAF_TEST_FIXTURE_SCOPE(target_admin_tests, fixture)
+CAF_TEST_FIXTURE_SCOPE(target_admin_tests, fake_clickhouse)
 
 CAF_TEST(prepare makes what is missing and nothing else) {
   on("system.databases", "0\n");
