@@ -24,19 +24,13 @@ table_state fresh_table(const capture_state& st, uint32_t oid) {
   return result;
 }
 
-void connect(capture_ptr self) {
+void open_stream(capture_ptr self, const reader_ptr& reader) {
   auto& st = self->state;
-  self->request(st.to.source, caf::infinite, atom::connect_v, st.start)
-    .then(
-      [self](const reader_ptr& reader) {
-        auto& st = self->state;
-        spdlog::info("streaming {} table(s) from {}", st.start->tables.size(),
-                     to_string(st.start->start));
-        st.context.numbers->resumes("source");
-        order_snapshots(self, st.start->tables);
-        start_streaming(self, reader);
-      },
-      quit_on_error(self));
+  spdlog::info("streaming {} table(s) from {}", st.start->tables.size(),
+               to_string(st.start->start));
+  st.context.numbers->resumes("source");
+  order_snapshots(self, st.start->tables);
+  start_streaming(self, reader);
 }
 
 // Tables that were quarantined and fit now (the announcement has been answered;
@@ -60,7 +54,8 @@ void retake_quarantined(capture_state& st, state_map& changes) {
   }
 }
 
-// Source and tables are remembered before anything can be confirmed.
+// Source and tables are remembered before a row is read, which is while the
+// source gets ready to send.
 void remember(capture_ptr self) {
   auto& st = self->state;
   state_map changes;
@@ -88,10 +83,31 @@ void remember(capture_ptr self) {
   source.confirmable = std::max(st.confirmable, st.start->start);
   st.confirmable = source.confirmable;
   changes[state_marks::source] = to_json(source);
+  struct steps {
+    reader_ptr reader;
+    bool remembered = false;
+  };
+  auto done = std::make_shared<steps>();
+  auto go = [self, done] {
+    if (done->reader && done->remembered)
+      open_stream(self, done->reader);
+  };
   self
     ->request(st.to.store, caf::infinite, atom::save_v,
               state_map_ptr{std::make_shared<state_map>(std::move(changes))})
-    .then([self](atom::ack) { connect(self); }, quit_on_error(self));
+    .then(
+      [done, go](atom::ack) {
+        done->remembered = true;
+        go();
+      },
+      quit_on_error(self));
+  self->request(st.to.source, caf::infinite, atom::connect_v, st.start)
+    .then(
+      [done, go](const reader_ptr& reader) {
+        done->reader = reader;
+        go();
+      },
+      quit_on_error(self));
 }
 
 // Making the target tables may have found that one was gone.
@@ -277,19 +293,25 @@ void check_identity(capture_ptr self) {
 // Another source gets no advice about slots and publications, and nothing is
 // made in it.
 void look_at_source(capture_ptr self) {
-  auto read = [self](const source_look_ptr& look) {
-    auto& st = self->state;
-    st.look = look;
-    self->request(st.to.store, caf::infinite, atom::read_v)
-      .then(
-        [self](const state_map_ptr& saved) {
-          self->state.saved = saved;
-          check_identity(self);
-        },
-        quit_on_error(self));
+  auto& st = self->state;
+  auto compare = [self] {
+    if (self->state.look && self->state.saved)
+      check_identity(self);
   };
-  self->request(self->state.to.surveyor, caf::infinite, atom::check_v)
-    .then(read, quit_on_error(self));
+  self->request(st.to.surveyor, caf::infinite, atom::check_v)
+    .then(
+      [self, compare](const source_look_ptr& look) {
+        self->state.look = look;
+        compare();
+      },
+      quit_on_error(self));
+  self->request(st.to.store, caf::infinite, atom::read_v)
+    .then(
+      [self, compare](const state_map_ptr& saved) {
+        self->state.saved = saved;
+        compare();
+      },
+      quit_on_error(self));
 }
 
 source_state identity_of(const capture_state& st) {

@@ -26,6 +26,7 @@ constexpr size_t chunks_per_reader = 2;
 
 void make_plan(snapshotter_ptr self, const job_ptr& x);
 void hand_out(snapshotter_ptr self);
+void save_progress(snapshotter_ptr self, const job_ptr& x);
 
 state_map_ptr as_state(const snapshotter_state::job& x) {
   return std::make_shared<state_map>(
@@ -182,6 +183,21 @@ bool must_wait_for_others(snapshotter_ptr self, const job_ptr& x) {
   return true;
 }
 
+// Waits for transactions in either case: an exported snapshot may take for
+// committed what is in the log and not yet so for those who look.
+void start_plan(snapshotter_ptr self, const job_ptr& x) {
+  if (has_key(*x)) {
+    // Rows may come before the plan is durable: read again by another plan,
+    // each has the same version or a higher one.
+    save_progress(self, x);
+    wait_for_transactions(self, x);
+    return;
+  }
+  self->request(self->state.store, caf::infinite, atom::save_v, as_state(*x))
+    .then([self, x](atom::ack) { wait_for_transactions(self, x); },
+          quit_on_error(self));
+}
+
 void make_plan(snapshotter_ptr self, const job_ptr& x) {
   if (must_wait_for_others(self, x))
     return;
@@ -194,16 +210,7 @@ void make_plan(snapshotter_ptr self, const job_ptr& x) {
         x->plan = plan;
         goes_on(self, *x);
         remember_plan(x->state, *plan);
-        self
-          ->request(self->state.store, caf::infinite, atom::save_v,
-                    as_state(*x))
-          .then(
-            [self, x](atom::ack) {
-              // For an exported snapshot, too: it may take for committed
-              // what is in the log and not yet so for those who look.
-              wait_for_transactions(self, x);
-            },
-            quit_on_error(self));
+        start_plan(self, x);
       },
       [self, x](const caf::error& err) {
         if (err == ec::table_unsuitable) {
@@ -248,10 +255,10 @@ void finish(snapshotter_ptr self, const job_ptr& x) {
       quit_on_error(self));
 }
 
-// The stream has passed the label when all before it is confirmed.
+// The stream has passed the label when all before it is durable.
 bool stream_is_behind(snapshotter_ptr self, const job_ptr& x) {
-  auto confirmed = self->state.context.numbers->confirmed_position.value();
-  return lsn{static_cast<uint64_t>(confirmed)} < x->state.label;
+  auto durable = self->state.context.numbers->durable_position.value();
+  return lsn{static_cast<uint64_t>(durable)} < x->state.label;
 }
 
 void end_job(snapshotter_ptr self, const job_ptr& x) {

@@ -3,6 +3,8 @@
 #include "clickhouse/table_text.hpp"
 #include "clickhouse/target_admin_impl.hpp"
 
+#include <algorithm>
+
 namespace millrace::clickhouse {
 
 namespace {
@@ -116,25 +118,32 @@ result<void> target_admin::end_inserts() {
 
 result<void> target_admin::prepare() {
   auto& x = *impl_;
-  auto make = [&x](result<bool> exists, const std::string& sql,
-                   const std::string& what) -> result<void> {
-    if (!exists)
-      return tl::unexpected(std::move(exists.error()));
-    if (*exists)
-      return {};
-    return x.run(sql, "create " + what);
-  };
   // Asked first: the user may lack the privilege to create what is there.
-  auto out = make(x.database_exists(), ddl::create_database(x.options),
+  auto found = x.rows("SELECT 'database' FROM system.databases WHERE name = "
+                        + quote_literal(x.options.database)
+                        + " UNION ALL SELECT name FROM system.tables WHERE "
+                          "database = "
+                        + quote_literal(x.options.database) + " AND name IN ("
+                        + quote_literal(ddl::state_table) + ", "
+                        + quote_literal(ddl::dead_letter_table) + ')',
+                      "look for the database and millrace's own tables");
+  if (!found)
+    return tl::unexpected(std::move(found.error()));
+  auto make = [&](std::string_view name, const std::string& sql,
+                  const std::string& what) -> result<void> {
+    auto exists = std::any_of(found->begin(), found->end(),
+                              [&](const auto& row) { return row[0] == name; });
+    return exists ? result<void>{} : x.run(sql, "create " + what);
+  };
+  auto out = make("database", ddl::create_database(x.options),
                   "database \"" + x.options.database + '"');
   if (!out)
     return out;
-  out = make(x.table_exists(ddl::state_table),
-             ddl::create_state_table(x.options), "the state table");
+  out = make(ddl::state_table, ddl::create_state_table(x.options),
+             "the state table");
   if (!out)
     return out;
-  return make(x.table_exists(ddl::dead_letter_table),
-              ddl::create_dead_letter_table(x.options),
+  return make(ddl::dead_letter_table, ddl::create_dead_letter_table(x.options),
               "the dead-letter table");
 }
 

@@ -124,10 +124,31 @@ CAF_TEST(a snapshot is done when all its chunks are durable) {
   CAF_CHECK_EQUAL(progress().rows, 15u);
 }
 
-CAF_TEST(the plan is durable before anything else) {
+CAF_TEST(chunks are read while the plan is written) {
   store_log->held = {"save"};
   start(1);
   order(orders);
+  CAF_CHECK(saved().at == table_state::phase::snapshot);
+  CAF_CHECK_EQUAL(chunks[0]->size(), 2u);
+  // What is done is written once the plan is, and the end comes after that.
+  for (size_t i = 0; i < source_log->chunks; ++i)
+    make_durable(0, i);
+  CAF_CHECK_EQUAL(store_log->count("save"), 1u);
+  CAF_CHECK_EQUAL(source_log->count("position"), 0u);
+  answer(store, store_log->saves, 0, atom::ack_v);
+  CAF_CHECK_EQUAL(store_log->count("save"), 2u);
+  CAF_CHECK_EQUAL(saved().count_done(), source_log->chunks);
+  CAF_CHECK_EQUAL(source_log->count("position"), 0u);
+  answer(store, store_log->saves, 1, atom::ack_v);
+  CAF_CHECK_EQUAL(source_log->count("position"), 1u);
+}
+
+CAF_TEST(without key the plan is durable before anything else) {
+  store_log->held = {"save"};
+  auto keyless = std::make_shared<table_description>(*orders);
+  keyless->identity = table_identity::append_only;
+  start(1);
+  order(keyless);
   CAF_CHECK(saved().at == table_state::phase::snapshot);
   CAF_CHECK((saved().label == source_log->position));
   CAF_CHECK((saved().fill_until == lsn{UINT64_MAX}));
@@ -534,12 +555,11 @@ CAF_TEST(without a key what the stream brought before the label is removed) {
   for (size_t i = 0; i < chunks[0]->size(); ++i)
     make_durable(0, i);
   // The stream may still bring rows of before the label.
-  context.numbers->confirmed_position.set(static_cast<int64_t>(label.value)
-                                          - 1);
+  context.numbers->durable_position.set(static_cast<int64_t>(label.value) - 1);
   pass(std::chrono::seconds{1});
   CAF_CHECK_EQUAL(batches->size(), 0u);
   CAF_CHECK(saved().at == table_state::phase::snapshot);
-  context.numbers->confirmed_position.set(static_cast<int64_t>(label.value));
+  context.numbers->durable_position.set(static_cast<int64_t>(label.value));
   pass(std::chrono::seconds{1});
   CAF_REQUIRE_EQUAL(batches->size(), 1u);
   const auto& removal = *batches->back();
@@ -564,7 +584,7 @@ CAF_TEST(without a key one table is read after the other) {
   order(keyless(*items));
   pass(std::chrono::seconds{5});
   CAF_CHECK_EQUAL(source_log->plans->size(), 1u);
-  context.numbers->confirmed_position.set(INT64_MAX);
+  context.numbers->durable_position.set(INT64_MAX);
   for (size_t i = 0; i < chunks[0]->size(); ++i)
     make_durable(0, i);
   answer(router, batches, 0, atom::ack_v);

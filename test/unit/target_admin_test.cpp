@@ -67,15 +67,20 @@ const problem* find(const std::vector<problem>& xs, const std::string& part) {
 CAF_TEST_FIXTURE_SCOPE(target_admin_tests, fake_clickhouse)
 
 CAF_TEST(prepare makes what is missing and nothing else) {
-  on("system.databases", "0\n");
-  on("system.tables", "0\n");
-  on("'_dead_letters'", "1\n");
+  on("system.databases", "_dead_letters\n");
   target_admin uut{options, "p"};
   CAF_REQUIRE(uut.prepare());
   CAF_CHECK_EQUAL(asked("CREATE DATABASE").size(), 1u);
   auto tables = asked("CREATE TABLE");
   CAF_REQUIRE_EQUAL(tables.size(), 1u);
   CAF_CHECK(tables[0].find("_millrace_state") != std::string::npos);
+}
+
+CAF_TEST(prepare makes nothing when all is there) {
+  on("system.databases", "database\n_dead_letters\n_millrace_state\n");
+  target_admin uut{options, "p"};
+  CAF_REQUIRE(uut.prepare());
+  CAF_CHECK_EQUAL(asked("CREATE").size(), 0u);
 }
 
 CAF_TEST(each process writes state under a higher epoch) {
