@@ -16,8 +16,8 @@ namespace millrace {
 
 /// How a SINK collects rows.
 struct sink_limits {
-  size_t rows = 65'536;
-  size_t bytes = 16 << 20;
+  size_t rows = 131'072;
+  size_t bytes = 32 << 20;
 
   /// Smallest time between the starts of two inserts of a table.
   std::chrono::milliseconds flush_wait{20};

@@ -13,6 +13,28 @@ bool is_known(const capture_state& st) {
   return st.saved->count(state_marks::source) != 0;
 }
 
+// But for tables that were let go.
+bool is_same_state(const state_map& a, const state_map& b) {
+  auto without_quarantines = [](state_map x) {
+    std::erase_if(x, [](const auto& entry) {
+      return entry.first.first == state_kind::quarantine;
+    });
+    return x;
+  };
+  return without_quarantines(a) == without_quarantines(b);
+}
+
+// Whether nobody has written since the state was read last.
+bool is_still_ours(capture_ptr self, const state_map_ptr& saved) {
+  auto before = std::exchange(self->state.saved, saved);
+  if (is_same_state(*before, *saved))
+    return true;
+  self->quit(
+    caf::make_error(ec::slot_busy, "the state has just been written by another "
+                                   "node, or by this one's last try"));
+  return false;
+}
+
 // -- tables -------------------------------------------------------------------
 
 // A table that is seen for the first time. When the pipeline starts its life,
@@ -54,9 +76,8 @@ void retake_quarantined(capture_state& st, state_map& changes) {
   }
 }
 
-// Source and tables are remembered before a row is read, which is while the
-// source gets ready to send.
-void remember(capture_ptr self) {
+// Source and tables are remembered before a row is read.
+void remember(capture_ptr self, const reader_ptr& reader) {
   auto& st = self->state;
   state_map changes;
   for (const auto& name : gone_tables(st, st.start->tables))
@@ -83,42 +104,31 @@ void remember(capture_ptr self) {
   source.confirmable = std::max(st.confirmable, st.start->start);
   st.confirmable = source.confirmable;
   changes[state_marks::source] = to_json(source);
-  struct steps {
-    reader_ptr reader;
-    bool remembered = false;
-  };
-  auto done = std::make_shared<steps>();
-  auto go = [self, done] {
-    if (done->reader && done->remembered)
-      open_stream(self, done->reader);
-  };
   self
     ->request(st.to.store, caf::infinite, atom::save_v,
               state_map_ptr{std::make_shared<state_map>(std::move(changes))})
+    .then([self, reader](atom::ack) { open_stream(self, reader); },
+          quit_on_error(self));
+}
+
+// Whoever has the slot owns the state: what was read before may be what
+// another node has replaced since. Making the target tables may have found, and
+// noted, that one was gone.
+void read_again(capture_ptr self, const reader_ptr& reader) {
+  self->request(self->state.to.store, caf::infinite, atom::read_v)
     .then(
-      [done, go](atom::ack) {
-        done->remembered = true;
-        go();
-      },
-      quit_on_error(self));
-  self->request(st.to.source, caf::infinite, atom::connect_v, st.start)
-    .then(
-      [done, go](const reader_ptr& reader) {
-        done->reader = reader;
-        go();
+      [self, reader](const state_map_ptr& saved) {
+        if (is_still_ours(self, saved))
+          remember(self, reader);
       },
       quit_on_error(self));
 }
 
-// Making the target tables may have found that one was gone.
-void load_again(capture_ptr self) {
-  self->request(self->state.to.store, caf::infinite, atom::load_v)
-    .then(
-      [self](const state_map_ptr& saved) {
-        self->state.saved = saved;
-        remember(self);
-      },
-      quit_on_error(self));
+void connect(capture_ptr self) {
+  auto& st = self->state;
+  self->request(st.to.source, caf::infinite, atom::connect_v, st.start)
+    .then([self](const reader_ptr& reader) { read_again(self, reader); },
+          quit_on_error(self));
 }
 
 void announce(capture_ptr self) {
@@ -132,15 +142,7 @@ void announce(capture_ptr self) {
   for (const auto& table : st.start->tables)
     st.context.numbers->resumes(table->full_name());
   self->request(st.to.router, caf::infinite, announcement(st.start->tables))
-    .then(
-      [self](atom::ack) {
-        // Only a table that is known can have lost its target table.
-        if (self->state.tables.empty())
-          remember(self);
-        else
-          load_again(self);
-      },
-      quit_on_error(self));
+    .then([self](atom::ack) { connect(self); }, quit_on_error(self));
 }
 
 // -- the first steps ----------------------------------------------------------
@@ -157,53 +159,56 @@ lsn highest_start(const capture_state& st) {
   return st.confirmable.value != 0 ? st.confirmable : lsn{UINT64_MAX};
 }
 
-void prepare_source(capture_ptr self) {
+result<void> read_tables(capture_state& st) {
+  for (const auto& [key, value] : *st.saved) {
+    if (key.first != state_kind::table)
+      continue;
+    auto x = parse_table_state(value);
+    if (!x)
+      return tl::unexpected{std::move(x.error())};
+    st.tables.emplace(key.second, std::move(*x));
+  }
+  return {};
+}
+
+// It is the source that we know, or the first one. Nothing is made in the
+// target for a source that will not do.
+void prepare(capture_ptr self) {
   auto& st = self->state;
+  if (st.look->trouble.code != ec::none) {
+    self->quit(to_error(st.look->trouble));
+    return;
+  }
+  auto done = std::make_shared<int>(0);
+  auto go = [self, done] {
+    if (++*done == 2)
+      announce(self);
+  };
   self
     ->request(st.to.surveyor, caf::infinite, atom::prepare_v,
               is_known(st) ? highest_start(st) : lsn{})
     .then(
-      [self](const source_start_ptr& start) {
+      [self, go](const source_start_ptr& start) {
         auto& st = self->state;
         st.start = start;
         if (is_same_server(start->identity, st.look->identity))
-          announce(self);
+          go();
         else
           self->quit(caf::make_error(
             ec::source_failed,
             "another server took over while it was being looked at"));
       },
       quit_on_error(self));
-}
-
-void read_tables(capture_ptr self) {
-  auto& st = self->state;
-  for (const auto& [key, value] : *st.saved) {
-    if (key.first != state_kind::table)
-      continue;
-    auto x = parse_table_state(value);
-    if (!x) {
-      self->quit(to_error(x.error()));
-      return;
-    }
-    st.tables.emplace(key.second, std::move(*x));
-  }
-  prepare_source(self);
-}
-
-// It is the source that we know, or the first one. Nothing is made in the
-// target for a source that will not do.
-void load_state(capture_ptr self) {
-  auto& st = self->state;
-  if (st.look->trouble.code != ec::none) {
-    self->quit(to_error(st.look->trouble));
-    return;
-  }
   self->request(st.to.store, caf::infinite, atom::load_v)
     .then(
-      [self](const state_map_ptr& saved) {
-        self->state.saved = saved;
-        read_tables(self);
+      [self, go](const state_map_ptr& saved) {
+        if (!is_still_ours(self, saved))
+          return;
+        auto good = read_tables(self->state);
+        if (good)
+          go();
+        else
+          self->quit(to_error(good.error()));
       },
       quit_on_error(self));
 }
@@ -233,7 +238,7 @@ void check_switch_point(capture_ptr self, uint32_t known, lsn highest) {
                     + to_string(end) + ", but commits up to "
                     + to_string(highest) + " have been received");
         else
-          load_state(self);
+          prepare(self);
       },
       quit_on_error(self));
 }
@@ -256,7 +261,7 @@ void check_position(capture_ptr self, const source_state& known) {
         else if (now.timeline != known.timeline)
           check_switch_point(self, known.timeline, highest);
         else
-          load_state(self);
+          prepare(self);
       },
       quit_on_error(self));
 }
@@ -264,7 +269,7 @@ void check_position(capture_ptr self, const source_state& known) {
 void check_identity(capture_ptr self) {
   auto& st = self->state;
   if (!is_known(st)) {
-    load_state(self);
+    prepare(self);
     return;
   }
   auto known = parse_source_state(st.saved->at(state_marks::source));
@@ -283,7 +288,7 @@ void check_identity(capture_ptr self) {
     refuse_source(self, "the source's database is \"" + now.database
                           + "\", not \"" + known->database + "\" as before");
   else if (now.in_recovery)
-    load_state(self); // which says that it is one
+    prepare(self); // which says that it is one
   else
     check_position(self, *known);
 }

@@ -47,8 +47,8 @@ struct limit_options {
   uint64_t batch_bytes = 1'048'576;
 
   /// An insert of one table, at most.
-  uint32_t insert_rows = 65'536;
-  uint64_t insert_bytes = 16'777'216;
+  uint32_t insert_rows = 131'072;
+  uint64_t insert_bytes = 33'554'432;
 
   /// How long a row waits for others while the target is idle.
   std::chrono::milliseconds flush_wait{20};

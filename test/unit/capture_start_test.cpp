@@ -71,6 +71,28 @@ CAF_TEST(tables are announced and remembered before the stream opens) {
   CAF_CHECK_EQUAL(snapshots->size(), 1u);
 }
 
+CAF_TEST(nothing is remembered before the slot is ours) {
+  source_log->held = {"connect"};
+  start();
+  accept_announcement();
+  CAF_CHECK_EQUAL(source_log->count("connect"), 1u);
+  CAF_CHECK_EQUAL(store_log->count("save"), 0u);
+  answer(source, source_log->connects, 0, source_log->reader);
+  CAF_CHECK_EQUAL(store_log->count("save"), 1u);
+}
+
+CAF_TEST(a state that another node has changed is not gone on with) {
+  was_here();
+  source_log->held = {"connect"};
+  start();
+  accept_announcement();
+  store_log->stored[state_marks::source]
+    = to_json(source_state{"7000", 1, "shop", lsn{5'000}, lsn{3'001}});
+  answer(source, source_log->connects, 0, source_log->reader);
+  CAF_CHECK_EQUAL(end->substr(0, 9), "slot_busy");
+  CAF_CHECK_EQUAL(store_log->count("save"), 0u);
+}
+
 CAF_TEST(a later start says that there was a slot) {
   was_here();
   start_streaming();
