@@ -107,6 +107,22 @@ def test_a_slot_that_nobody_moved_goes_on(source, target, database, nodes, sql, 
     assert_equal(source, target, database)
 
 
+def test_of_nodes_that_start_at_once_one_goes_on_and_another_takes_over(source, target, database, nodes, sql):
+    """Before: the one that came too late could write the state of the pipeline, too."""
+    sql("CREATE TABLE t (id int PRIMARY KEY)")
+    several = [nodes(start=False) for _ in range(3)]
+    for node in several:
+        node.start(wait=False)
+    for turn in range(3):
+        sql(f"INSERT INTO t VALUES ({turn})")
+        assert_equal(source, target, database, seconds=60)
+        streams = [node for node in several if node.running() and '"streaming"' in node.get("/status")[1]]
+        assert len(streams) == 1
+        streams[0].kill()
+        streams[0].start(wait=False)
+    assert all(node.running() for node in several)
+
+
 # -- a slot that takes its time ---------------------------------------------------------------------------------------
 
 
