@@ -29,6 +29,13 @@ struct answer {
   std::string exception_tag;
   std::string format;
   std::string body;
+
+  /// The empty line that ends the head has come: libcurl takes an answer that
+  /// is cut off before it for one without a body.
+  bool has_head = false;
+
+  /// Its end can be told from a connection that broke.
+  bool has_length = false;
 };
 
 size_t on_header(char* data, size_t, size_t n, void* user) {
@@ -39,8 +46,10 @@ size_t on_header(char* data, size_t, size_t n, void* user) {
     return n;
   }
   auto colon = line.find(':');
-  if (colon == std::string_view::npos)
+  if (colon == std::string_view::npos) {
+    x.has_head = line == "\r\n" || line == "\n";
     return n;
+  }
   std::string name{line.substr(0, colon)};
   std::transform(name.begin(), name.end(), name.begin(),
                  [](unsigned char c) { return std::tolower(c); });
@@ -56,6 +65,8 @@ size_t on_header(char* data, size_t, size_t n, void* user) {
     x.exception_tag = value;
   else if (name == "x-clickhouse-format")
     x.format = value;
+  else if (name == "content-length" || name == "transfer-encoding")
+    x.has_length = true;
   return n;
 }
 
@@ -273,14 +284,26 @@ result<std::string> client::impl::run(const request& x, const parameters& xs,
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &answer_.status);
   // A server that refuses a body may close while it is being sent: its answer
   // counts, not the broken pipe.
-  if (code != CURLE_OK && answer_.status < 300 && answer_.exception_code == 0)
+  auto is_cut = code == CURLE_PARTIAL_FILE || code == CURLE_RECV_ERROR;
+  if (code != CURLE_OK && answer_.exception_code == 0
+      && (is_cut || answer_.status < 300))
     return refuse(classify_transport(code), x.what,
                   one_line(error_[0] != '\0' ? error_
                                              : curl_easy_strerror(code)),
                   transport_remedy(code));
+  if (!answer_.has_head)
+    return refuse(ec::target_unavailable, x.what,
+                  "the connection broke in the head of the answer", "");
+  if (!answer_.has_length)
+    return refuse(ec::target_unsuitable, x.what,
+                  "the answer says neither its length nor that it comes in "
+                  "chunks, so that one that is cut off looks complete",
+                  "is there a proxy in between that leaves it out?");
   server_error error;
   if (answer_.status != 200 || answer_.exception_code != 0) {
     error = parse_error(answer_.body, answer_.exception_code);
+    if (is_cut)
+      error.code = answer_.exception_code;
   } else {
     auto text = answer_.format.empty() || answer_.format.substr(0, 3) == "Tab"
                 || answer_.format.substr(0, 3) == "TSV";

@@ -171,6 +171,51 @@ CAF_TEST(an answer that is cut short is no answer) {
   CAF_CHECK(failure_of(uut.query("SELECT 1")).code == ec::target_unavailable);
 }
 
+CAF_TEST(an answer that is cut off anywhere is no answer) {
+  // libcurl takes one whose head is cut off for one without a body.
+  const std::string answers[] = {
+    http_answer(200, "1\n2\n"),
+    http_answer(200, ""),
+    "HTTP/1.1 200 OK\r\nX-ClickHouse-Format: TSV\r\nTransfer-Encoding: "
+    "chunked\r\n\r\n2\r\n1\n\r\n2\r\n2\n\r\n0\r\n\r\n",
+    http_answer(500, "Code: 252. DB::Exception: too many parts",
+                "X-ClickHouse-Exception-Code: 252\r\n"),
+    http_answer(404, "not here"),
+  };
+  for (const auto& whole : answers) {
+    size_t n = 0;
+    fake_http_server server{[&](fake_connection& peer) {
+      fake_connection::request x;
+      if (peer.read_head(x) && peer.read_body(x))
+        peer.send(whole.substr(0, n));
+    }};
+    for (n = 0; n < whole.size(); ++n) {
+      client uut{options_for(server)};
+      auto x = uut.query("SELECT 1");
+      // Of chunks the last one is the end, not the empty line behind it.
+      auto is_whole = x && *x == "1\n2\n" && n + 4 > whole.size();
+      if (!is_whole && (x || !is_retriable(x.error().code)))
+        CAF_ERROR("after " << n << " bytes of " << whole << ": "
+                           << (x ? "\"" + *x + "\"" : x.error().text));
+    }
+    client uut{options_for(server)};
+    CAF_CHECK(uut.query("SELECT 1").has_value()
+              == (whole.find(" 200 ") != std::string::npos));
+  }
+}
+
+CAF_TEST(an answer of unknown length is refused) {
+  fake_http_server server{[](fake_connection& peer) {
+    fake_connection::request x;
+    if (peer.read_head(x) && peer.read_body(x))
+      peer.send("HTTP/1.1 200 OK\r\nX-ClickHouse-Format: TSV\r\n\r\n1\n");
+  }};
+  client uut{options_for(server)};
+  auto error = failure_of(uut.query("SELECT 1"));
+  CAF_CHECK(error.code == ec::target_unsuitable);
+  CAF_CHECK(has(error.text, "its length"));
+}
+
 CAF_TEST(the code of the server decides whether another try may help) {
   struct {
     int status;
