@@ -9,7 +9,7 @@ import time
 class TcpProxy:
     """Between a node and a server that listens on 127.0.0.1:`port`; the server may come and go."""
 
-    def __init__(self, port):
+    def __init__(self, port, listen=0):
         self.upstream = port
         self.lock = threading.Lock()
         self.links = set()
@@ -17,7 +17,7 @@ class TcpProxy:
         self.bytes_per_second = None
         self.open = threading.Event()  # clear: not a byte passes
         self.open.set()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", listen))
         threading.Thread(target=self._serve, daemon=True).start()
 
     def __enter__(self):
