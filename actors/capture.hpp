@@ -22,6 +22,9 @@ struct capture_options {
   size_t window_bytes = 32 << 20;
   postgres::read_limits batch;
 
+  /// Whether the slot waits for a table that has been let go.
+  bool hold = false;
+
   /// Whether rows from before are wanted.
   bool snapshot = true;
 
@@ -95,6 +98,12 @@ struct capture_state {
   lsn durable;
   lsn confirmable;
   lsn confirmed;
+
+  /// Tables that were let go and for which the slot waits.
+  std::set<std::string> held;
+
+  /// Of an earlier run: the slot did not wait, so they lack rows.
+  std::set<std::string> lacking;
 
   /// `confirmable` is being written; it has been since the last tick.
   bool raising = false;

@@ -1,6 +1,7 @@
 #include "actors/capture_confirm.hpp"
 
 #include "actors/capture_start.hpp"
+#include "actors/capture_tables.hpp"
 #include "actors/failing.hpp"
 #include "actors/setup.hpp"
 #include "actors/state_marks.hpp"
@@ -50,11 +51,54 @@ void raise_confirmable(capture_ptr self) {
       quit_on_error(self));
 }
 
+void show_held(capture_state& st) {
+  std::string names;
+  for (const auto& x : st.held)
+    names += (names.empty() ? "" : ", ") + x;
+  if (names.empty())
+    st.context.numbers->resumes("slot");
+  else
+    st.context.numbers->waits("slot", "the slot waits at "
+                                        + to_string(st.durable)
+                                        + " for what is quarantined: " + names);
+}
+
 } // namespace
+
+void note_held(capture_ptr self) {
+  auto& st = self->state;
+  if (!st.options.hold)
+    return;
+  auto marks = std::make_shared<state_map>();
+  auto before = st.held.size();
+  for (const auto& [name, x] : st.tables) {
+    if (!is_quarantined(st, name) || !st.held.insert(name).second)
+      continue;
+    spdlog::warn("the slot waits at {} for table {}, which is quarantined",
+                 to_string(st.durable), name);
+    // It lacks nothing but what is still to come from the slot.
+    if (x.at == table_state::phase::streaming && st.snapshots.count(name) == 0
+        && st.lacking.count(name) == 0)
+      (*marks)[{state_kind::held, name}] = to_string(st.durable);
+  }
+  if (st.held.size() != before)
+    show_held(st);
+  if (!marks->empty())
+    self
+      ->request(st.to.store, caf::infinite, atom::save_v, state_map_ptr{marks})
+      .then([](atom::ack) {}, quit_on_error(self));
+}
+
+void release(capture_state& st, const std::string& table) {
+  st.lacking.erase(table);
+  if (st.held.erase(table) != 0)
+    show_held(st);
+}
 
 void confirm(capture_ptr self, lsn position) {
   auto& st = self->state;
-  if (position <= st.durable)
+  note_held(self);
+  if (position <= st.durable || !st.held.empty())
     return;
   st.durable = position;
   st.context.numbers->durable_position.set(

@@ -14,6 +14,13 @@ using capture_ptr = capture_actor::stateful_pointer<capture_state>;
 /// somebody else: what came in between is missing.
 void confirm(capture_ptr self, lsn position);
 
+/// Looks for tables that have been let go: with `hold` the slot waits for them.
+/// To be called before a change of theirs may count as durable.
+void note_held(capture_ptr self);
+
+/// The table is taken again, or gone, and that is remembered.
+void release(capture_state& st, const std::string& table);
+
 /// A position without rows of its own: it waits for all that is in flight.
 void note_position(capture_ptr self, lsn position);
 

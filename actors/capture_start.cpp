@@ -17,7 +17,8 @@ bool is_known(const capture_state& st) {
 bool is_same_state(const state_map& a, const state_map& b) {
   auto without_quarantines = [](state_map x) {
     std::erase_if(x, [](const auto& entry) {
-      return entry.first.first == state_kind::quarantine;
+      return entry.first.first != state_kind::source
+             && entry.first.first != state_kind::table;
     });
     return x;
   };
@@ -29,9 +30,9 @@ bool is_still_ours(capture_ptr self, const state_map_ptr& saved) {
   auto before = std::exchange(self->state.saved, saved);
   if (is_same_state(*before, *saved))
     return true;
-  self->quit(
-    caf::make_error(ec::slot_busy, "the state has just been written by another "
-                                   "node, or by this one's last try"));
+  self->quit(caf::make_error(ec::slot_busy,
+                             "the state has just been written by another "
+                             "node, or by this one's last try"));
   return false;
 }
 
@@ -55,25 +56,46 @@ void open_stream(capture_ptr self, const reader_ptr& reader) {
   start_streaming(self, reader);
 }
 
+// Whether the slot has waited for a table that was let go.
+bool was_held(const capture_state& st, const std::string& table) {
+  auto mark = st.saved->find({state_kind::held, table});
+  return st.options.hold && mark != st.saved->end() && !mark->second.empty();
+}
+
 // Tables that were quarantined and fit now (the announcement has been answered;
 // one that still does not fit is quarantined again) are taken anew: changes of
-// theirs have been let go.
+// theirs have been let go, unless the slot has waited.
 void retake_quarantined(capture_state& st, state_map& changes) {
   for (const auto& [key, why] : *st.saved) {
-    auto table = st.tables.find(key.second);
+    const auto& name = key.second;
+    auto table = st.tables.find(name);
     if (key.first != state_kind::quarantine || why.empty()
         || table == st.tables.end()
         || table->second.at == table_state::phase::dropped)
       continue;
-    if (is_quarantined(st, key.second))
+    if (is_quarantined(st, name)) {
+      if (!was_held(st, name))
+        st.lacking.insert(name);
       continue;
-    spdlog::info("table {} was quarantined and is taken again: {}", key.second,
-                 why);
-    auto& x = table->second;
-    x = replaced_table(x.oid);
-    changes[{state_kind::table, key.second}] = to_json(x);
-    changes[key] = "";
+    }
+    if (was_held(st, name)) {
+      spdlog::info("table {} was quarantined and goes on where the slot has "
+                   "waited: {}",
+                   name, why);
+    } else {
+      spdlog::info("table {} was quarantined and is taken again: {}", name,
+                   why);
+      auto& x = table->second;
+      x = replaced_table(x.oid);
+      changes[{state_kind::table, name}] = to_json(x);
+    }
+    clear_marks(name, changes);
   }
+  // From now on the slot does not wait.
+  if (!st.options.hold)
+    for (const auto& [key, _] : *st.saved)
+      if (key.first == state_kind::held)
+        changes[key] = "";
 }
 
 // Source and tables are remembered before a row is read.
@@ -103,6 +125,7 @@ void remember(capture_ptr self, const reader_ptr& reader) {
   source.received = std::max(st.saved_received, st.start->start);
   source.confirmable = std::max(st.confirmable, st.start->start);
   st.confirmable = source.confirmable;
+  st.durable = st.start->start;
   changes[state_marks::source] = to_json(source);
   self
     ->request(st.to.store, caf::infinite, atom::save_v,

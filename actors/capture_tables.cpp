@@ -1,5 +1,6 @@
 #include "actors/capture_tables.hpp"
 
+#include "actors/capture_confirm.hpp"
 #include "actors/capture_fill.hpp"
 #include "actors/let_table_go.hpp"
 #include "actors/setup.hpp"
@@ -63,6 +64,8 @@ void order_snapshot(capture_ptr self, const table_description_ptr& table) {
   self->request(st.to.snapshotter, caf::infinite, order)
     .then(
       [self, name](lsn end) {
+        // Let go meanwhile, it lacks rows.
+        note_held(self);
         auto& x = self->state.tables[name];
         x.at = table_state::phase::streaming;
         x.fill_until = end;
@@ -101,10 +104,13 @@ void follow(capture_ptr self,
       changes[{state_kind::table, name}] = to_json(state);
       // It may have been let go again.
       if (known && !is_quarantined(st, name))
-        changes[{state_kind::quarantine, name}] = "";
+        clear_marks(name, changes);
       st.tables[name] = std::move(state);
     }
     save(self, std::move(changes), [self, fresh, remembered] {
+      for (const auto& table : *fresh)
+        if (!is_quarantined(self->state, table->full_name()))
+          release(self->state, table->full_name());
       remembered();
       order_snapshots(self, *fresh);
     });
@@ -164,6 +170,11 @@ void compare_tables(capture_ptr self, const table_list_ptr& now) {
 }
 
 } // namespace
+
+void clear_marks(const std::string& table, state_map& changes) {
+  changes[{state_kind::quarantine, table}] = "";
+  changes[{state_kind::held, table}] = "";
+}
 
 bool is_quarantined(const capture_state& st, const std::string& table) {
   return !st.context.numbers->table(table)->look(0).quarantine.empty();
@@ -254,7 +265,8 @@ void forget(capture_ptr self, const std::string& name, state_map& changes) {
   numbers->note("gone from the source; its rows stay in the target");
   st.context.numbers->resumes(name);
   changes[{state_kind::table, name}] = to_json(x);
-  changes[{state_kind::quarantine, name}] = "";
+  clear_marks(name, changes);
+  release(st, name);
 }
 
 caf::result<atom::ack> retake(capture_ptr self, const std::string& name) {

@@ -16,6 +16,10 @@ constexpr const char* table = "table";
 /// Value: why the table was let go. Whoever starts next takes the table again.
 constexpr const char* quarantine = "quarantine";
 
+/// Value: where the slot waits for a table that was let go while all its rows
+/// were in the target. Whoever starts next need not take it again.
+constexpr const char* held = "held";
+
 } // namespace state_kind
 
 namespace state_marks {

@@ -186,6 +186,9 @@ private:
     x.read("inserts-per-second", to.inserts_per_second, 1u, 100'000u);
     x.read("max-dead-letters", to.max_dead_letters, uint64_t{0},
            uint64_t{1'000'000'000});
+    size_t quarantine = 0;
+    x.read("quarantine", {"skip", "hold"}, quarantine);
+    to.hold = quarantine == 1;
     x.read("ready-lag", to.ready_lag, 1s, std::chrono::hours{24 * 365});
   }
 

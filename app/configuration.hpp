@@ -59,6 +59,9 @@ struct limit_options {
   /// Open dead letters of a table; one more lets the table go.
   uint64_t max_dead_letters = 1'000;
 
+  /// The slot waits for a quarantined table; else the stream goes on without.
+  bool hold = false;
+
   /// A node that lags more is not ready.
   std::chrono::milliseconds ready_lag{60'000};
 };

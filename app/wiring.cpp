@@ -118,6 +118,7 @@ pipeline start(caf::event_based_actor* self, const configuration& cfg,
                                    router, std::move(readers)));
   capture_options options;
   options.window_bytes = cfg.limits.window_bytes;
+  options.hold = cfg.limits.hold;
   options.batch = {cfg.limits.batch_rows, cfg.limits.batch_bytes};
   options.snapshot = cfg.snapshot;
   auto head = own(

@@ -155,7 +155,9 @@ result<void> target_admin::note_missing_table(const std::string& source) {
     return {};
   return save_state(
     {{{"quarantine", source},
-      "its target table was not there and has been made again"}});
+      "its target table was not there and has been made again"},
+     // What the slot has waited for is not all that it lacks.
+     {{"held", source}, ""}});
 }
 
 result<void> target_admin::ensure(const target_table& wanted) {

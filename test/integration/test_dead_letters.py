@@ -137,6 +137,39 @@ def test_a_target_table_that_changes_is_no_reason_for_dead_letters(statement, so
     assert_equal(source, target, database, seconds=30)
 
 
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "dropped"])
+def test_the_slot_waits_for_a_quarantined_table_if_told_to(mended, source, target, database, nodes, sql):
+    sql("CREATE TABLE orders (id int PRIMARY KEY, note text); CREATE TABLE other (id int PRIMARY KEY, note text)")
+    sql("INSERT INTO orders SELECT g, 'n' FROM generate_series(1, 100) g")
+    node = nodes(configuration={"limits": {"quarantine": "hold", "max-dead-letters": 0}})
+    node.wait_caught_up(60)
+    target.query(f"ALTER TABLE `{database}`.orders ADD CONSTRAINT few CHECK id <= 150")
+    sql("INSERT INTO orders SELECT g, 'm' FROM generate_series(101, 200) g")
+    wait_until(lambda: node.metric("millrace_table_quarantined", table="public.orders") == 1, "it is quarantined", 30, alive=node)
+    sql("INSERT INTO other VALUES (1, 'goes on')")
+    sql("UPDATE orders SET note = 'l' WHERE id % 7 = 0; DELETE FROM orders WHERE id % 11 = 0")
+    wait_until(lambda: ids(target, database, "other") == [1], "the others go on", 30, alive=node)
+    end = source.current_lsn()
+    wait_until(lambda: "the slot waits at" in node.get("/status")[1], "it is shown", 30, alive=node)
+    for _ in range(2):
+        node.kill()
+        node.start()
+        sql("UPDATE other SET note = note || '.'")
+        wait_until(lambda: target.value(f"SELECT note FROM `{database}`.other FINAL") == source.value("SELECT note FROM other", database=database),
+                   "the others go on", 30, alive=node)
+        assert source.slot_behind(node.slot, end)
+    if mended:
+        target.query(f"ALTER TABLE `{database}`.orders DROP CONSTRAINT few")
+    else:
+        target.query(f"DROP TABLE `{database}`.orders SYNC")
+    node.restart()
+    node.wait_caught_up(60)
+    assert_equal(source, target, database, seconds=30)
+    last = node.log()[node.log().rindex("streaming"):]
+    assert ("snapshot of public.orders" in last) == (not mended), last
+    wait_until(lambda: node.get("/readyz")[0] == 200, "ready", 20, alive=node)
+
+
 def test_a_truncate_makes_dead_letters_of_before_useless(target, database, nodes, orders, sql, letters):
     node = nodes()
     node.wait_caught_up(60)

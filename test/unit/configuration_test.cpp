@@ -97,7 +97,7 @@ std::string dump(const configuration& x) {
       << '|' << x.limits.batch_rows << '|' << x.limits.batch_bytes << '|'
       << x.limits.insert_rows << '|' << x.limits.insert_bytes << '|'
       << x.limits.flush_wait.count() << '|' << x.limits.inserts_per_second
-      << '|' << x.limits.max_dead_letters << '|' << x.limits.ready_lag.count()
+      << '|' << x.limits.max_dead_letters << '|' << x.limits.hold << '|' << x.limits.ready_lag.count()
       << '|' << to_string(x.http) << '|' << x.scheduler.policy << '|'
       << x.scheduler.max_threads;
   return out.str();
@@ -161,6 +161,8 @@ CAF_TEST(the commented file names every entry) {
                      "insert-bytes",
                      "flush-wait",
                      "inserts-per-second",
+                     "max-dead-letters",
+                     "quarantine",
                      "ready-lag",
                      "listen",
                      "policy",
@@ -207,6 +209,7 @@ insert-bytes = 4096
 flush-wait = 1ms
 inserts-per-second = 7
 max-dead-letters = 8
+quarantine = "hold"
 ready-lag = 5s
 [http]
 listen = "[::1]:1234"
@@ -231,7 +234,7 @@ status-interval = 500ms
     "debug|/etc/millrace/log/m.log|1|a.*,b.c,|a.x,|s3cr3t|60000|500|0|5|"
     "https://ch:8443|w||d|/etc/millrace/ca.pem|0|c|"
     "ReplicatedReplacingMergeTree('/x', '{replica}')|5000|60000|1|1|1|1|2|4|"
-    "2000000|3000000|10000|10|2048|20|4096|1|7|8|5000|[::1]:1234|stealing|3");
+    "2000000|3000000|10000|10|2048|20|4096|1|7|8|1|5000|[::1]:1234|stealing|3");
   CAF_CHECK_EQUAL(x->source.publication, "Pub");
   CAF_CHECK_EQUAL(x->source.slot, "s1");
   CAF_CHECK_EQUAL(x->mapping.columns.at("a.t.c").type, "String");
