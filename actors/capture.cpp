@@ -150,10 +150,56 @@ void gather(capture_ptr self) {
   self->delayed_send(self, st.options.gather, atom::flush_v);
 }
 
+// Values that are filled in together have to fit into memory.
+void measure(capture_ptr self, postgres::read_outcome&& outcome) {
+  auto& st = self->state;
+  st.paused = true;
+  auto x = std::make_shared<postgres::read_outcome>(std::move(outcome));
+  change_list_ptr list
+    = std::make_shared<std::vector<uint32_t>>(x->with_unchanged);
+  self->request(st.to.source, caf::infinite, atom::check_v, x->batch, list)
+    .then(
+      [self, x](const size_list_ptr& sizes) {
+        auto& st = self->state;
+        st.pieces = split_by_size(std::move(*x), *sizes, st.options.fill_bytes);
+        resume(self);
+      },
+      [self](const caf::error& err) { self->quit(err); });
+}
+
+void pass_on(capture_ptr self, postgres::read_outcome&& x, bool measured) {
+  auto& st = self->state;
+  if (x.batch) {
+    if (!to_fill(st, *x.batch, x.with_unchanged).empty()) {
+      if (measured || x.with_unchanged.size() == 1)
+        fill(self, std::move(x));
+      else
+        measure(self, std::move(x));
+      return;
+    }
+    forward(self, std::move(x.batch), x.complete);
+  } else {
+    note_position(self, x.complete);
+  }
+  if (x.unknown)
+    describe(self, *x.unknown);
+  else if (x.drained && !window_is_full(st))
+    wait_for_data(self);
+  else
+    read_again(self);
+}
+
 void read(capture_ptr self, bool may_gather) {
   auto& st = self->state;
   if (!st.reader || st.paused || st.stopping || window_is_full(st))
     return;
+  if (!st.pieces.empty()) {
+    auto piece = std::move(st.pieces.front());
+    st.pieces.pop_front();
+    piece.drained = false;
+    pass_on(self, std::move(piece), true);
+    return;
+  }
   auto limits = st.options.batch;
   limits.gather = may_gather && is_lagging(st);
   auto outcome = st.reader->read(limits);
@@ -161,24 +207,11 @@ void read(capture_ptr self, bool may_gather) {
     self->quit(to_error(outcome.error()));
     return;
   }
-  if (outcome->batch) {
+  if (outcome->batch)
     drop_early(st, *outcome);
-    if (!to_fill(st, *outcome->batch, outcome->with_unchanged).empty()) {
-      fill(self, std::move(*outcome));
-      return;
-    }
-    forward(self, std::move(outcome->batch), outcome->complete);
-  } else {
-    note_position(self, outcome->complete);
-    if (limits.gather)
-      gather(self);
-  }
-  if (outcome->unknown)
-    describe(self, *outcome->unknown);
-  else if (outcome->drained && !window_is_full(st))
-    wait_for_data(self);
-  else
-    read_again(self);
+  else if (limits.gather)
+    gather(self);
+  pass_on(self, std::move(*outcome), false);
 }
 
 // -- once a second ------------------------------------------------------------
@@ -200,11 +233,31 @@ void ask_for_slot(capture_ptr self) {
       });
 }
 
+// A huge row leaves a huge buffer in the connection. While nothing is under way
+// a new connection costs little.
+void renew(capture_ptr self) {
+  auto& st = self->state;
+  if (!st.sent.empty() || st.paused || !st.pieces.empty()
+      || !st.reader->may_renew())
+    return;
+  st.watch = nullptr;
+  st.reading = false;
+  auto renewed = st.reader->renew();
+  if (!renewed) {
+    self->quit(to_error(renewed.error()));
+    return;
+  }
+  spdlog::info("replication goes on over a new connection: the old one held on "
+               "to the memory of a huge row");
+  read_again(self);
+}
+
 void tick(capture_ptr self) {
   auto& st = self->state;
   self->delayed_send(self, tick_interval, atom::tick_v);
   if (!st.reader)
     return;
+  renew(self);
   auto alive = st.reader->tick();
   if (!alive) {
     self->quit(to_error(alive.error()));

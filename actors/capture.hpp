@@ -25,6 +25,10 @@ struct capture_options {
   /// Whether the slot waits for a table that has been let go.
   bool hold = false;
 
+  /// Values that the stream left out are filled in for so many bytes at a
+  /// time, or for one change.
+  size_t fill_bytes = 8 << 20;
+
   /// Whether rows from before are wanted.
   bool snapshot = true;
 
@@ -111,6 +115,10 @@ struct capture_state {
 
   /// Whether a `readable` message is on its way.
   bool reading = false;
+
+  /// Read, and worked off before more is: values that the stream left out are
+  /// too large to be filled together.
+  std::deque<postgres::read_outcome> pieces;
 
   /// Reading waits for an answer: a description, filled values.
   bool paused = false;

@@ -119,6 +119,39 @@ to_fill(const capture_state& st, const change_batch& batch,
   return result;
 }
 
+std::deque<postgres::read_outcome>
+split_by_size(postgres::read_outcome&& x, const std::vector<uint64_t>& sizes,
+              size_t most) {
+  std::vector<uint32_t> cuts;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < x.with_unchanged.size(); ++i) {
+    if (i > 0 && bytes + sizes[i] > most) {
+      cuts.push_back(x.with_unchanged[i]);
+      bytes = 0;
+    }
+    bytes += sizes[i];
+  }
+  std::deque<postgres::read_outcome> result;
+  if (!cuts.empty()) {
+    cuts.push_back(static_cast<uint32_t>(x.batch->changes.size()));
+    uint32_t first = 0;
+    for (auto last : cuts) {
+      auto& piece = result.emplace_back();
+      piece.batch = slice(*x.batch, first, last);
+      for (auto i : x.with_unchanged)
+        if (i >= first && i < last)
+          piece.with_unchanged.push_back(i - first);
+      first = last;
+    }
+    // The last piece ends where the whole ends.
+    x.batch = std::move(result.back().batch);
+    x.with_unchanged = std::move(result.back().with_unchanged);
+    result.pop_back();
+  }
+  result.push_back(std::move(x));
+  return result;
+}
+
 void fill_unchanged(capture_ptr self, change_batch_ptr batch,
                     std::vector<uint32_t> unchanged,
                     std::function<void(change_batch_ptr)> then) {

@@ -15,6 +15,13 @@ std::vector<uint32_t>
 to_fill(const capture_state& st, const change_batch& batch,
         const std::vector<uint32_t>& unchanged);
 
+/// Cuts what was read so that the values that the stream left out of each piece
+/// have at most `most` bytes, or are those of one change.
+/// @param sizes bytes of the values, for each of `x.with_unchanged`.
+std::deque<postgres::read_outcome>
+split_by_size(postgres::read_outcome&& x, const std::vector<uint64_t>& sizes,
+              size_t most);
+
 /// Has the source fill in values, and calls `then` with the batch that has
 /// them. A change whose row is gone by now becomes a delete of its key; later
 /// changes up to now no longer find their values in the target then, so the

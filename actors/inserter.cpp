@@ -26,7 +26,8 @@ public:
     std::vector<std::string_view> bodies;
     bodies.reserve(job.blocks.size());
     for (const auto& block : job.blocks)
-      bodies.emplace_back(block->native);
+      for (auto piece : block->native.pieces())
+        bodies.push_back(piece);
     return insert(*job.blocks.front()->table, query_id, bodies);
   }
 

@@ -42,7 +42,9 @@ void refused(transformer_ptr self, const delivery_ptr& x,
 void answered(transformer_ptr self, delivery& x) {
   if (--x.open != 0)
     return;
-  x.promise.deliver(atom::ack_v);
+  // Only the last piece of a part has one.
+  if (x.promise.pending())
+    x.promise.deliver(atom::ack_v);
   if (--self->state.outstanding == 0)
     work(self);
 }
@@ -97,10 +99,13 @@ void put_aside(transformer_ptr self, const delivery_ptr& x,
 
 transform::row_encoder::outcome
 encode(const delivery& x, std::span<const uint32_t> changes) {
-  if (x.restored)
-    return x.encoder->encode(x.batch(), changes, x.restored->cells(),
-                             x.restored->patches());
-  return x.encoder->encode(x.batch(), changes, x.batch().cells, {});
+  if (!x.restored)
+    return x.encoder->encode(x.batch(), changes, x.batch().cells, {},
+                             x.part->batch);
+  using both = std::pair<change_batch_ptr, restored_ptr>;
+  return x.encoder->encode(x.batch(), changes, x.restored->cells(),
+                           x.restored->patches(),
+                           std::make_shared<both>(x.part->batch, x.restored));
 }
 
 // `changes` are the block's, a piece of `x->changes`.

@@ -110,6 +110,10 @@ source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
            const relation_ptr& x) -> caf::result<table_description_ptr> {
       return answer_plain(self->state.admin->describe(*x));
     },
+    [self](atom::check, const change_batch_ptr& xs,
+           const change_list_ptr& changes) -> caf::result<size_list_ptr> {
+      return answer(self->state.admin->unchanged_sizes(*xs, *changes));
+    },
     [self](atom::fill, const change_batch_ptr& xs,
            const change_list_ptr& changes) -> caf::result<change_batch_ptr> {
       auto visible = wait_until_visible(self->state, *xs, *changes);

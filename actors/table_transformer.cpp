@@ -4,9 +4,17 @@
 #include "actors/setup.hpp"
 #include "clickhouse/target_admin.hpp"
 
+#include <algorithm>
+
 namespace millrace {
 
 namespace {
+
+using waiting_part = table_transformer_state::waiting_part;
+
+/// Values from the target that are written together: more wait until these are
+/// durable.
+constexpr size_t restored_bytes = 8 << 20;
 
 // The front of the queue is dealt with.
 void next(transformer_ptr self) {
@@ -61,10 +69,28 @@ void truncate(transformer_ptr self, const change_batch& batch,
       quit_on_error(self));
 }
 
-void deliver_restored(transformer_ptr self, const restored_ptr& xs) {
+// The front's changes from `first` on become a part of their own: their values
+// are looked up when those of the others are durable. The last piece answers.
+waiting_part take_front(transformer_ptr self, uint32_t first) {
   auto& st = self->state;
-  auto [part, promise, _] = std::move(st.queue.front());
+  auto front = std::move(st.queue.front());
   st.queue.pop_front();
+  const auto& all = front.part->changes;
+  auto cut = std::lower_bound(all.begin(), all.end(), first);
+  if (cut == all.end())
+    return front;
+  auto rest = std::make_shared<row_part>(*front.part);
+  rest->changes.assign(cut, all.end());
+  auto piece = std::make_shared<row_part>(*front.part);
+  piece->changes.assign(all.begin(), cut);
+  st.queue.push_front({std::move(rest), front.promise});
+  return {std::move(piece), {}};
+}
+
+void deliver_restored(transformer_ptr self, const restored_ptr& xs,
+                      uint32_t rest) {
+  auto& st = self->state;
+  auto [part, promise, _] = take_front(self, rest);
   st.numbers->enrichment_errors.add(xs->rejects().size());
   deliver(self, std::move(part), xs, promise);
   next(self);
@@ -78,7 +104,7 @@ void restore_unchanged(transformer_ptr self) {
   auto xs = std::make_shared<transform::unchanged_values>(
     batch, part.changes, *st.target, *st.encoder);
   if (xs->keys().empty()) {
-    deliver_restored(self, xs);
+    deliver_restored(self, xs, UINT32_MAX);
     return;
   }
   stored_query_ptr query = std::make_shared<stored_query>(stored_query{
@@ -87,16 +113,19 @@ void restore_unchanged(transformer_ptr self) {
     .then(
       [self, xs](const stored_rows_ptr& rows) {
         transform::known_row row;
-        xs->complete(
-          [&](const std::string& key) -> const transform::known_row* {
-            auto i = rows->find(key);
-            if (i == rows->end())
-              return nullptr;
-            row = {i->second.at, i->second.deleted, &i->second.values,
-                   &i->second.refused};
-            return &row;
-          });
-        deliver_restored(self, xs);
+        auto find = [&](const std::string& key) -> const transform::known_row* {
+          auto i = rows->find(key);
+          if (i == rows->end())
+            return nullptr;
+          row = {i->second.at, i->second.deleted, &i->second.values,
+                 &i->second.refused};
+          return &row;
+        };
+        auto rest = xs->fitting(find, rows->answered, restored_bytes);
+        xs->cut(rest);
+        xs->complete(find);
+        xs->keep(rows);
+        deliver_restored(self, xs, rest);
       },
       quit_on_error(self));
 }

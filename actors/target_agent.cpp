@@ -53,6 +53,26 @@ caf::result<state_map_ptr> stored_state(target_agent_state& st) {
     std::make_shared<state_map_ptr::element_type>(std::move(*xs))};
 }
 
+/// Bytes of one answer, and of all that are held.
+constexpr size_t answer_bytes = 8 << 20;
+
+// Answers are held until what they restored is durable, which waits for nobody
+// here: there will be room.
+result<clickhouse::stored_rows>
+read_rows(target_agent_state& st, const stored_query& x) {
+  while (*st.held >= answer_bytes && !st.context.stopping())
+    st.context.sleep(std::chrono::milliseconds{5});
+  auto rows = patiently(st.context, whom, [&] {
+    return st.admin->read(*x.table, x.keys, x.columns, answer_bytes);
+  });
+  if (!rows)
+    return rows;
+  *st.held += rows->bytes;
+  rows->held
+    = {nullptr, [held = st.held, n = rows->bytes](void*) { *held -= n; }};
+  return rows;
+}
+
 // What the rows lack because it was put aside: only tables with dead letters
 // pay for it.
 result<void> add_refused(target_agent_state& st, const stored_query& query,
@@ -145,9 +165,7 @@ target_agent(state_ptr self, unit context, clickhouse::target_options options,
     [self](atom::read,
            const stored_query_ptr& x) -> caf::result<stored_rows_ptr> {
       auto& st = self->state;
-      auto rows = patiently(st.context, whom, [&] {
-        return st.admin->read(*x->table, x->keys, x->columns);
-      });
+      auto rows = read_rows(st, *x);
       if (!rows)
         return to_error(rows.error());
       auto added = add_refused(st, *x, *rows);

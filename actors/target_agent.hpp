@@ -6,6 +6,7 @@
 
 #include <caf/typed_event_based_actor.hpp>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -30,6 +31,10 @@ struct target_agent_state {
   /// ones come.
   std::map<std::string, uint64_t> open_letters;
   uint64_t max_letters = 0;
+
+  /// Bytes of answers that somebody still holds.
+  std::shared_ptr<std::atomic<size_t>> held
+    = std::make_shared<std::atomic<size_t>>(0);
 
   /// Whether runs before this one put changes of a table aside; asked once.
   std::map<std::string, bool> had_letters;

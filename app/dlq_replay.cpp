@@ -136,7 +136,7 @@ private:
     if (out.block) {
       auto written = client_.insert(
         clickhouse::ddl::insert_statement(config_.target, *to.target), {},
-        {out.block->native});
+        out.block->native.pieces());
       if (!written)
         return leave(letter, std::move(written.error()));
     }

@@ -36,13 +36,19 @@ struct answer {
 
   /// Its end can be told from a connection that broke.
   bool has_length = false;
+  size_t max_body = 0;
+  size_t expected_body = 0;
+  bool too_large = false;
 };
 
 size_t on_header(char* data, size_t, size_t n, void* user) {
   auto& x = *static_cast<answer*>(user);
   std::string_view line{data, n};
   if (line.substr(0, 5) == "HTTP/") {
-    x = {};
+    answer fresh;
+    fresh.max_body = x.max_body;
+    fresh.expected_body = x.expected_body;
+    x = std::move(fresh);
     return n;
   }
   auto colon = line.find(':');
@@ -71,7 +77,14 @@ size_t on_header(char* data, size_t, size_t n, void* user) {
 }
 
 size_t on_body(char* data, size_t, size_t n, void* user) {
-  static_cast<answer*>(user)->body.append(data, n);
+  auto& x = *static_cast<answer*>(user);
+  if (x.max_body != 0 && x.body.size() + n > x.max_body) {
+    x.too_large = true;
+    return 0;
+  }
+  if (x.body.empty())
+    x.body.reserve(x.expected_body);
+  x.body.append(data, n);
   return n;
 }
 
@@ -123,6 +136,8 @@ struct client::impl {
     upload* body = nullptr;
     std::string_view query_id;
     bool patient = false;
+    size_t max_answer = 0;
+    size_t expected = 0;
   };
 
   void set_up();
@@ -271,6 +286,8 @@ result<std::string> client::impl::run(const request& x, const parameters& xs,
   auto size = lz4 ? -1 : static_cast<curl_off_t>(x.body->size());
   curl_easy_setopt(easy_, CURLOPT_POSTFIELDSIZE_LARGE, size);
   answer_ = {};
+  answer_.max_body = x.max_answer;
+  answer_.expected_body = x.expected;
   auto stopped = false;
   auto stalled = false;
   auto code = transfer(x, stopped, stalled);
@@ -281,6 +298,11 @@ result<std::string> client::impl::run(const request& x, const parameters& xs,
                   "nothing moved for "
                     + std::to_string(options_.stall_timeout.count()) + " ms",
                   "see the server's load");
+  if (answer_.too_large)
+    return refuse(ec::target_failed, x.what,
+                  "the answer is larger than " + std::to_string(x.max_answer)
+                    + " bytes",
+                  "");
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &answer_.status);
   // A server that refuses a body may close while it is being sent: its answer
   // counts, not the broken pipe.
@@ -334,6 +356,10 @@ int client::server_code() const {
   return impl_->server_code_;
 }
 
+bool client::answer_was_too_large() const {
+  return impl_->answer_.too_large;
+}
+
 result<std::string> client::query(std::string_view sql, const parameters& xs,
                                   const query_options& how) {
   upload body{{sql}, false};
@@ -342,6 +368,8 @@ result<std::string> client::query(std::string_view sql, const parameters& xs,
   x.body = &body;
   x.query_id = how.query_id;
   x.patient = how.patient;
+  x.max_answer = how.max_answer;
+  x.expected = how.expected;
   auto has_wait = std::any_of(xs.begin(), xs.end(), [](auto& y) {
     return y.first == "wait_end_of_query";
   });

@@ -25,6 +25,12 @@ struct query_options {
   /// The statement may work for long without a byte on the connection: no
   /// stall timeout. A dead peer is still noticed (TCP keep-alive).
   bool patient = false;
+
+  /// An answer of more bytes is broken off and fails. 0: any size.
+  size_t max_answer = 0;
+
+  /// Bytes that are expected, so that the answer is not moved as it grows.
+  size_t expected = 0;
 };
 
 /// HTTP client of one server, over libcurl; keeps its connection. Calls block;
@@ -64,6 +70,9 @@ public:
 
   /// The server's numeric code of the last failure; 0 when there was none.
   int server_code() const;
+
+  /// Whether the last query failed for its `max_answer`.
+  bool answer_was_too_large() const;
 
 private:
   result<void> end_queries(const std::string& condition, std::string what);

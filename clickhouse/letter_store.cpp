@@ -73,7 +73,7 @@ letter_store::open(const letter_filter& filter) {
     "toString(time, 'UTC') FROM "
       + quote_name(x.options.database, ddl::dead_letter_table) + " FINAL WHERE "
       + condition + " ORDER BY `table`, version, length(key), key",
-    "read the dead letters");
+    {}, {"read the dead letters", {}});
   if (!body) {
     if (x.table_is_missing())
       return std::vector<stored_letter>{};

@@ -36,7 +36,16 @@ struct stored_row {
 };
 
 /// Keys (their columns in RowBinary, one after another) with their rows.
-using stored_rows = std::map<std::string, stored_row>;
+struct stored_rows : std::map<std::string, stored_row> {
+  /// So many of the keys that were asked for are answered, from the front.
+  size_t answered = 0;
+
+  /// Bytes of the values.
+  size_t bytes = 0;
+
+  /// What has to live as long as the rows do.
+  std::shared_ptr<void> held;
+};
 
 /// All that is not an insert of rows: checks, DDL, state, reads by key. Every
 /// call blocks; one thread at a time.
@@ -74,9 +83,11 @@ public:
   result<void> ensure(const target_table& x);
 
   /// Newest row of each key. `keys` and the result's keys are in RowBinary.
+  /// Where the values are large, only so many of the first keys are answered
+  /// that the answer has about `most` bytes; at least one.
   result<stored_rows>
   read(const target_table& x, const std::vector<std::string>& keys,
-       const std::vector<uint32_t>& columns);
+       const std::vector<uint32_t>& columns, size_t most = SIZE_MAX);
 
   /// Writes a tombstone of version `at` for each live key with a lower version
   /// (TRUNCATE: `below` = `at`; end of a retake: as design 4 says).

@@ -36,8 +36,7 @@ struct target_admin::impl {
   result<text_rows> rows(const std::string& sql, const std::string& what,
                          const parameters& xs = {});
   result<std::string>
-  row_binary(const std::string& sql, const std::string& what,
-             const parameters& xs = {});
+  row_binary(const std::string& sql, const parameters& xs, query_options how);
 
   /// Settings of the user's profile that would change what a query means,
   /// with the values that undo them. Asked once.

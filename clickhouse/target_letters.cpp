@@ -133,8 +133,8 @@ target_admin::refused(const target_table& table,
                  "format(RowBinary, 'k String', "
                + quote_literal(list) + "))";
     auto body = x.row_binary(
-      sql, "look for dead letters of " + name,
-      {{"max_query_size", std::to_string(sql.size() + statement_room)}});
+      sql, {{"max_query_size", std::to_string(sql.size() + statement_room)}},
+      {"look for dead letters of " + name, {}});
     if (!body)
       return tl::unexpected(std::move(body.error()));
     row_binary_reader in{*body};

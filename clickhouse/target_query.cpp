@@ -102,13 +102,13 @@ target_admin::impl::rows(const std::string& sql, const std::string& what,
 }
 
 result<std::string>
-target_admin::impl::row_binary(const std::string& sql, const std::string& what,
-                               const parameters& xs) {
+target_admin::impl::row_binary(const std::string& sql, const parameters& xs,
+                               query_options how) {
   auto settings = neutral_settings();
   if (!settings)
     return tl::unexpected(std::move(settings.error()));
   settings->insert(settings->end(), xs.begin(), xs.end());
-  return http.query(sql + " FORMAT RowBinary", *settings, {what, {}});
+  return http.query(sql + " FORMAT RowBinary", *settings, how);
 }
 
 result<parameters> target_admin::impl::neutral_settings() {

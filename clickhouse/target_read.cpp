@@ -6,6 +6,8 @@
 #include "clickhouse/target_admin_impl.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace millrace::clickhouse {
 
@@ -21,7 +23,8 @@ constexpr size_t max_key_bytes = 1'000'000;
 /// Of the first query, when the size of the values is not known.
 constexpr size_t first_keys = 256;
 
-/// Size of an answer that later queries aim at: values may be megabytes.
+/// Size of an answer that queries aim at: values may be megabytes. One of twice
+/// that is broken off, and the sizes of the values are asked for.
 constexpr size_t answer_bytes = 8 << 20;
 
 /// Room in the statement for everything but the keys.
@@ -31,7 +34,11 @@ struct read_plan {
   std::vector<target_column> key;
   key_types keys;
   std::vector<clickhouse_type> value_types;
+  bool floats = false;
+
+  /// The statement, without its keys; the same for the sizes of the values.
   std::string before;
+  std::string before_sizes;
   std::string after;
 };
 
@@ -63,7 +70,9 @@ make_plan(const target_options& options, const target_table& table,
     structure += (structure.empty() ? "" : ", ") + name + ' ' + text;
     out.keys.push_back(std::move(type));
   }
+  out.floats = has_float(out.keys);
   std::string values = "_deleted";
+  std::string sizes = "0";
   for (auto i : columns) {
     auto& x = table.columns[i];
     auto type = transform::wire_type(
@@ -74,19 +83,35 @@ make_plan(const target_options& options, const target_table& table,
                     + "\" cannot be read back: it is " + x.type);
     values += ", CAST(" + quote_name(x.name) + ", "
               + quote_literal(transform::to_string(type)) + ')';
+    sizes += " + byteSize(" + quote_name(x.name) + ')';
     out.value_types.push_back(std::move(type));
   }
-  out.before = "SELECT " + casts + "max(_version), argMax(tuple(" + values
-               + "), _version) FROM " + quote_name(options.database, table.name)
-               + " WHERE (" + names + ") IN (SELECT * FROM format(RowBinary, "
-               + quote_literal(structure) + ", '";
+  auto from = ", _version) FROM " + quote_name(options.database, table.name)
+              + " WHERE (" + names + ") IN (SELECT * FROM format(RowBinary, "
+              + quote_literal(structure) + ", '";
+  out.before
+    = "SELECT " + casts + "max(_version), argMax(tuple(" + values + ')' + from;
+  out.before_sizes
+    = "SELECT " + casts + "argMax(toUInt64(" + sizes + ')' + from;
   out.after = "')) GROUP BY " + names;
   return out;
 }
 
+/// The value takes over the memory of the answer.
+std::string cut_out(std::string body, std::string_view value) {
+  auto at = static_cast<size_t>(value.data() - body.data());
+  body.resize(at + value.size());
+  body.erase(0, at);
+  return body;
+}
+
 result<void> add_rows(const read_plan& plan, const target_table& table,
-                      std::string_view body, stored_rows& out) {
+                      std::string body, stored_rows& out) {
   row_binary_reader in{body};
+  out.bytes += body.size();
+  // One that makes up most of the answer is not copied.
+  std::string_view large;
+  std::string* large_to = nullptr;
   while (!in.at_end() && !in.failed()) {
     std::string key;
     for (auto& type : plan.keys)
@@ -95,19 +120,63 @@ result<void> add_rows(const read_plan& plan, const target_table& table,
     row.at.minor = in.integer(8);
     row.at.major = in.integer(8);
     row.deleted = in.integer(1) != 0;
-    for (auto& type : plan.value_types)
-      row.values.emplace_back(in.value(type));
-    if (!in.failed())
-      out.insert_or_assign(std::move(key), std::move(row));
+    row.values.resize(plan.value_types.size());
+    auto& to = out.insert_or_assign(std::move(key), std::move(row))
+                 .first->second.values;
+    for (size_t i = 0; i < to.size(); ++i) {
+      auto value = in.value(plan.value_types[i]);
+      if (value.size() > std::max(body.size() / 2, answer_bytes)) {
+        large = value;
+        large_to = &to[i];
+      } else {
+        to[i] = value;
+      }
+    }
   }
   if (in.failed())
     return fail(ec::target_failed, "cannot read from \"" + table.name
                                      + "\": the answer is cut short");
+  if (large_to != nullptr)
+    *large_to = cut_out(std::move(body), large);
   return {};
 }
 
+/// How many of the first keys have values of at most `most` bytes, at least
+/// one; and the bytes of those.
+result<std::pair<size_t, size_t>>
+fitting(target_admin::impl& x, const read_plan& plan, const std::string& what,
+        const std::string& statement, const std::vector<std::string>& keys,
+        size_t first, size_t n, size_t most) {
+  query_options how;
+  how.what = what;
+  auto body = x.row_binary(
+    statement,
+    {{"max_query_size", std::to_string(statement.size() + statement_room)}},
+    how);
+  if (!body)
+    return tl::unexpected(std::move(body.error()));
+  std::map<std::string, size_t> sizes;
+  row_binary_reader in{*body};
+  while (!in.at_end() && !in.failed()) {
+    std::string key;
+    for (auto& type : plan.keys)
+      key += in.value(type);
+    sizes[plan.floats ? canonical_key(plan.keys, key) : key] = in.integer(8);
+  }
+  std::pair<size_t, size_t> result;
+  for (; result.first < n; ++result.first) {
+    const auto& key = keys[first + result.first];
+    auto i = sizes.find(plan.floats ? canonical_key(plan.keys, key) : key);
+    auto size = i != sizes.end() ? i->second : 0;
+    if (result.first > 0 && result.second + size > most)
+      break;
+    result.second += size;
+  }
+  return result;
+}
+
 /// With float keys: rows under the bytes that were asked for.
-stored_rows as_asked(const read_plan& plan, stored_rows found,
+stored_rows as_asked(const read_plan& plan, const stored_rows& found,
                      const std::vector<std::string>& keys) {
   stored_rows by_value;
   for (auto& [key, row] : found) {
@@ -130,9 +199,10 @@ size_t next_count(size_t n, size_t bytes) {
 
 } // namespace
 
-result<stored_rows> target_admin::read(const target_table& table,
-                                       const std::vector<std::string>& keys,
-                                       const std::vector<uint32_t>& columns) {
+result<stored_rows>
+target_admin::read(const target_table& table,
+                   const std::vector<std::string>& keys,
+                   const std::vector<uint32_t>& columns, size_t most) {
   auto& x = *impl_;
   stored_rows out;
   if (keys.empty())
@@ -140,34 +210,62 @@ result<stored_rows> target_admin::read(const target_table& table,
   auto plan = make_plan(x.options, table, columns);
   if (!plan)
     return tl::unexpected(std::move(plan.error()));
-  auto floats = has_float(plan->keys);
   auto count = columns.empty() ? max_keys : first_keys;
-  for (size_t i = 0; i < keys.size();) {
-    auto sql = plan->before;
+  query_options how;
+  how.what = "read from \"" + table.name + '"';
+  // The keys from `out.answered` on, at most `n`, which becomes their number.
+  auto statement = [&](const std::string& before, size_t& n) {
+    auto sql = before;
     size_t bytes = 0;
-    size_t n = 0;
-    for (; i < keys.size() && n < count && bytes < max_key_bytes; ++i, ++n) {
-      bytes += keys[i].size();
-      if (!floats)
-        escape_literal(sql, keys[i]);
+    size_t i = 0;
+    for (; out.answered + i < keys.size() && i < n && bytes < max_key_bytes;
+         ++i) {
+      const auto& key = keys[out.answered + i];
+      bytes += key.size();
+      if (!plan->floats)
+        escape_literal(sql, key);
       else
-        for (auto& form : key_forms(plan->keys, keys[i]))
+        for (auto& form : key_forms(plan->keys, key))
           escape_literal(sql, form);
     }
-    sql += plan->after;
-    auto body = x.row_binary(
-      sql, "read from \"" + table.name + '"',
-      {{"max_query_size", std::to_string(sql.size() + statement_room)}});
+    n = i;
+    return sql + plan->after;
+  };
+  auto ask = [&](const std::string& sql) {
+    return x.row_binary(
+      sql, {{"max_query_size", std::to_string(sql.size() + statement_room)}},
+      how);
+  };
+  while (out.answered < keys.size() && out.bytes < most) {
+    auto n = count;
+    auto sql = statement(plan->before, n);
+    how.max_answer = 2 * answer_bytes;
+    how.expected = 0;
+    auto body = ask(sql);
+    if (!body && x.http.answer_was_too_large()) {
+      auto fits = fitting(x, *plan, how.what, statement(plan->before_sizes, n),
+                          keys, out.answered, n, answer_bytes);
+      if (!fits)
+        return tl::unexpected(std::move(fits.error()));
+      n = fits->first;
+      how.max_answer = 0;
+      how.expected = fits->second + (fits->second >> 6) + statement_room;
+      body = ask(statement(plan->before, n));
+    }
     if (!body)
       return tl::unexpected(std::move(body.error()));
     count = next_count(n, body->size());
-    auto added = add_rows(*plan, table, *body, out);
+    out.answered += n;
+    auto added = add_rows(*plan, table, std::move(*body), out);
     if (!added)
       return tl::unexpected(std::move(added.error()));
   }
-  if (floats)
-    return as_asked(*plan, std::move(out), keys);
-  return out;
+  if (!plan->floats)
+    return out;
+  auto answered = as_asked(*plan, out, keys);
+  answered.answered = out.answered;
+  answered.bytes = out.bytes;
+  return answered;
 }
 
 result<void> target_admin::clear(const target_table& table, version below,

@@ -72,6 +72,9 @@ using source_agent_actor = caf::typed_actor<
   caf::replies_to<atom::connect, source_start_ptr>::with<reader_ptr>,
   // Describes a table as its Relation message has it; null: not asked for.
   caf::replies_to<atom::describe, relation_ptr>::with<table_description_ptr>,
+  // Bytes of the unchanged TOAST values of each of the given changes.
+  caf::replies_to<atom::check, change_batch_ptr,
+                  change_list_ptr>::with<size_list_ptr>,
   // Fills unchanged TOAST values of the given changes.
   caf::replies_to<atom::fill, change_batch_ptr,
                   change_list_ptr>::with<change_batch_ptr>,

@@ -2,6 +2,7 @@
 
 #include "messages/lsn.hpp"
 #include "messages/table_description.hpp"
+#include "messages/text_buffer.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -98,7 +99,7 @@ struct change_batch {
   std::vector<cell> cells;
 
   /// The text of all cells, at most 4 GiB; a cell's slice never moves.
-  std::string text;
+  text_buffer text;
 
   /// Memory that the batch holds; what windows count.
   size_t bytes() const {
@@ -116,5 +117,9 @@ struct change_batch {
 };
 
 using change_batch_ptr = std::shared_ptr<const change_batch>;
+
+/// The changes [first, last) of a batch, at least one, with text of their own.
+/// @relates change_batch
+change_batch_ptr slice(const change_batch& x, uint32_t first, uint32_t last);
 
 } // namespace millrace

@@ -6,15 +6,42 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace {
+
+/// Bytes in pieces: large values stay where they are.
+struct native_bytes {
+  /// All but the large values.
+  std::string own;
+
+  /// Bytes that belong between those of `own`: before the one at `at`.
+  struct piece {
+    size_t at = 0;
+    std::string_view bytes;
+  };
+
+  /// Ascending.
+  std::vector<piece> large;
+
+  size_t size() const;
+
+  /// In order; they live as long as this does, and what `large` refers to.
+  std::vector<std::string_view> pieces() const;
+
+  /// All in one.
+  std::string text() const;
+};
 
 /// Rows ready for the target: one block in ClickHouse's Native format, header
 /// included. Several blocks of one table make one insert.
 struct row_block {
   target_table_ptr table;
-  std::string native;
+  native_bytes native;
+
+  /// What the large values of `native` lie in.
+  std::shared_ptr<const void> owner;
   uint64_t rows = 0;
 
   /// Oldest commit in the block, microseconds since 1970 UTC; 0 for snapshots.

@@ -18,7 +18,7 @@
 namespace millrace {
 
 namespace clickhouse {
-struct stored_row;
+struct stored_rows;
 } // namespace clickhouse
 
 namespace postgres {
@@ -105,8 +105,7 @@ struct slot_state {
 using row_part_ptr = std::shared_ptr<const row_part>;
 using insert_job_ptr = std::shared_ptr<const insert_job>;
 using stored_query_ptr = std::shared_ptr<const stored_query>;
-using stored_rows_ptr
-  = std::shared_ptr<const std::map<std::string, clickhouse::stored_row>>;
+using stored_rows_ptr = std::shared_ptr<const clickhouse::stored_rows>;
 using clear_request_ptr = std::shared_ptr<const clear_request>;
 using dead_letters_ptr = std::shared_ptr<const std::vector<dead_letter>>;
 using state_map = std::map<std::pair<std::string, std::string>, std::string>;
@@ -118,6 +117,7 @@ using relation_ptr = std::shared_ptr<const postgres::relation>;
 using change_list_ptr = std::shared_ptr<const std::vector<uint32_t>>;
 using snapshot_plan_ptr = std::shared_ptr<const postgres::snapshot_plan>;
 using xid_list_ptr = std::shared_ptr<const std::vector<uint64_t>>;
+using size_list_ptr = std::shared_ptr<const std::vector<uint64_t>>;
 using slot_state_ptr = std::shared_ptr<const slot_state>;
 using table_list_ptr
   = std::shared_ptr<const std::vector<table_description_ptr>>;

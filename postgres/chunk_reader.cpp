@@ -13,6 +13,9 @@ namespace {
 
 constexpr size_t max_batch_bytes = size_t{1} << 30;
 
+// A larger row is a batch of its own, which takes the row's memory.
+constexpr size_t huge = 1 << 20;
+
 std::string select_list(const table_description& table) {
   std::string result;
   for (const auto& x : table.columns)
@@ -49,7 +52,7 @@ struct chunk_reader::impl {
   result<bool> next_row();
   change_batch_ptr take();
   void start_batch();
-  bool append(std::string_view row);
+  bool append(text_buffer& row);
 
   source_options options;
   conn_ptr conn;
@@ -61,6 +64,9 @@ struct chunk_reader::impl {
   std::string subject;
   uint64_t ordinal = 0;
   bool by_ordinal = false;
+
+  /// The stream's row is for the next batch.
+  bool held_back = false;
 
   /// As in the plan.
   std::string exported;
@@ -150,13 +156,19 @@ void chunk_reader::impl::start_batch() {
   batch->cells.reserve(expected_rows * table->columns.size());
 }
 
-bool chunk_reader::impl::append(std::string_view row) {
+bool chunk_reader::impl::append(text_buffer& row) {
   auto& b = *batch;
   auto columns = static_cast<uint32_t>(table->columns.size());
   auto at = static_cast<uint32_t>(b.cells.size());
   b.cells.resize(at + columns);
-  if (!append_copy_row(row, columns, b.text, b.cells.data() + at))
+  auto* cells = b.cells.data() + at;
+  if (row.size() > huge && b.text.empty()) {
+    b.text = std::move(row);
+    if (!read_copy_row(columns, b.text, cells))
+      return false;
+  } else if (!append_copy_row(row, columns, b.text, cells)) {
     return false;
+  }
   auto& x = b.changes.emplace_back();
   x.row = at;
   x.op = operation::read;
@@ -169,7 +181,8 @@ bool chunk_reader::impl::append(std::string_view row) {
 change_batch_ptr chunk_reader::impl::take() {
   if (!batch)
     return nullptr;
-  expected_text = batch->text.size() + batch->text.size() / 8;
+  expected_text
+    = std::min(batch->text.size() + batch->text.size() / 8, 2 * huge);
   expected_rows = batch->changes.size();
   return std::exchange(batch, nullptr);
 }
@@ -237,6 +250,7 @@ result<void> chunk_reader::start(const snapshot_plan& plan, const chunk& x) {
                - plan.chunks.begin();
   self.ordinal = static_cast<uint64_t>(place) << 40;
   self.done = true;
+  self.held_back = false;
   self.batch = nullptr;
   self.subject = plan.table->full_name();
   auto oid = x.partition != 0 ? x.partition : plan.table->oid;
@@ -291,9 +305,15 @@ result<chunk_reader::outcome> chunk_reader::read(const read_limits& limits) {
   self.start_batch();
   while (self.batch->changes.size() < limits.rows
          && self.batch->text.size() < max_bytes) {
-    auto state = self.stream->next();
+    auto state = std::exchange(self.held_back, false)
+                   ? copy_stream::state::message
+                   : self.stream->next();
     if (state == copy_stream::state::message) {
-      if (!self.append(self.stream->message()))
+      self.held_back
+        = self.stream->message().size() > huge && !self.batch->changes.empty();
+      if (self.held_back)
+        break;
+      if (!self.append(self.stream->memory()))
         return fail(ec::protocol_violation,
                     "a row of " + self.subject
                       + " does not have the columns that were asked for");
@@ -316,7 +336,8 @@ result<chunk_reader::outcome> chunk_reader::read(const read_limits& limits) {
     result.done = self.done = true;
     break;
   }
-  self.stream->forget();
+  if (!self.held_back)
+    self.stream->forget();
   if (self.batch->changes.empty())
     self.batch = nullptr;
   result.batch = self.take();

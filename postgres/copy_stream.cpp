@@ -39,9 +39,9 @@ copy_stream::state copy_stream::next() {
     char* raw = nullptr;
     auto n = PQgetCopyData(conn_, &raw, 1);
     if (n > 0) {
-      buf_.reset(raw);
-      size_ = static_cast<size_t>(n);
-      bloated_ = bloated_ || size_ > huge;
+      // PQfreemem is `free` here.
+      buf_.adopt(raw, static_cast<size_t>(n));
+      bloated_ = bloated_ || buf_.size() > huge;
       return state::message;
     }
     if (n == -1)

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "messages/ec.hpp"
+#include "messages/text_buffer.hpp"
 #include "postgres/connection.hpp"
 
-#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -28,14 +28,18 @@ public:
 
   /// Valid until the next call.
   std::string_view message() const {
-    return {buf_.get(), size_};
+    return buf_;
+  }
+
+  /// The message's memory, for whoever wants to have it; it is empty then.
+  text_buffer& memory() {
+    return buf_;
   }
 
   /// Lets go of a large message that is not needed any more.
   void forget() {
-    if (size_ > large)
-      buf_.reset();
-    size_ = buf_ ? size_ : 0;
+    if (buf_.size() > large)
+      buf_ = text_buffer{};
   }
 
   /// Whether a message was so large that the connection's buffer, which never
@@ -55,12 +59,6 @@ private:
   static constexpr size_t large = 1 << 20;
   static constexpr size_t huge = 16 << 20;
 
-  struct free_buffer {
-    void operator()(char* x) const {
-      PQfreemem(x);
-    }
-  };
-
   PGconn* conn_;
   bool wrapped_;
   bool fresh_ = true;
@@ -68,8 +66,7 @@ private:
   bool received_ = false;
   bool bloated_ = false;
   int dry_ = 0;
-  std::unique_ptr<char, free_buffer> buf_;
-  size_t size_ = 0;
+  text_buffer buf_;
 };
 
 } // namespace millrace::postgres

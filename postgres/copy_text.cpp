@@ -76,26 +76,24 @@ char* unescape(const char* pos, const char* end, char* out) {
   return out;
 }
 
-} // namespace
-
-bool append_copy_row(std::string_view row, uint32_t columns, std::string& text,
-                     cell* out) {
-  if (!row.empty() && row.back() == '\n')
-    row.remove_suffix(1);
-  auto base = text.size();
-  text.append(row);
-  auto* begin = text.data() + base;
-  auto* end = begin + row.size();
-  auto escaped = std::memchr(begin, '\\', row.size()) != nullptr;
+// Unescapes where it stands.
+bool split_row(char* begin, size_t n, uint32_t columns, size_t base,
+               cell* out) {
+  if (n > 0 && begin[n - 1] == '\n')
+    --n;
+  auto* end = begin + n;
+  auto escaped = n > 0 && std::memchr(begin, '\\', n) != nullptr;
   auto* pos = begin;
   for (uint32_t i = 0; i < columns; ++i, ++out) {
     // A raw tab separates; one in a value is escaped.
-    auto* stop = static_cast<char*>(std::memchr(pos, '\t', end - pos));
+    auto* stop = pos == end
+                   ? nullptr
+                   : static_cast<char*>(std::memchr(pos, '\t', end - pos));
     if ((stop == nullptr) != (i + 1 == columns))
       return false;
     if (stop == nullptr)
       stop = end;
-    out->offset = static_cast<uint32_t>(pos - text.data());
+    out->offset = static_cast<uint32_t>(base + (pos - begin));
     out->size = static_cast<int32_t>(stop - pos);
     if (escaped) {
       if (stop - pos == 2 && pos[0] == '\\' && pos[1] == 'N') {
@@ -109,7 +107,20 @@ bool append_copy_row(std::string_view row, uint32_t columns, std::string& text,
     }
     pos = stop + 1;
   }
-  return columns > 0 || row.empty();
+  return columns > 0 || n == 0;
+}
+
+} // namespace
+
+bool append_copy_row(std::string_view row, uint32_t columns, text_buffer& text,
+                     cell* out) {
+  auto base = text.size();
+  text.append(row);
+  return split_row(text.data() + base, row.size(), columns, base, out);
+}
+
+bool read_copy_row(uint32_t columns, text_buffer& text, cell* out) {
+  return split_row(text.data(), text.size(), columns, 0, out);
 }
 
 } // namespace millrace::postgres

@@ -12,7 +12,10 @@ namespace millrace::postgres {
 /// exactly `columns` fields, or ends in the middle of an escape.
 ///
 /// Format: https://www.postgresql.org/docs/current/sql-copy.html, "Text Format"
-bool append_copy_row(std::string_view row, uint32_t columns, std::string& text,
+bool append_copy_row(std::string_view row, uint32_t columns, text_buffer& text,
                      cell* out);
+
+/// The same for a row that has `text` to itself already.
+bool read_copy_row(uint32_t columns, text_buffer& text, cell* out);
 
 } // namespace millrace::postgres

@@ -1,8 +1,8 @@
 #include "postgres/admin_impl.hpp"
+#include "postgres/key_lookup.hpp"
 
 #include <algorithm>
 #include <limits>
-#include <map>
 
 namespace millrace::postgres {
 
@@ -11,95 +11,25 @@ namespace {
 // Offsets of cells have 32 bits.
 constexpr size_t max_text = std::numeric_limits<uint32_t>::max();
 
-/// Rows of one table to be looked up. Changes of one key share a row.
-struct lookup {
-  const table_description& table;
-  std::vector<uint32_t> key;
-  std::vector<uint32_t> columns; // TOASTable, not in the key
-  std::map<std::vector<std::string_view>, uint32_t> places;
-  std::vector<std::vector<uint32_t>> changes; // by place
-};
+// The connection's buffer never shrinks: beyond this it is given back.
+constexpr size_t huge = 16 << 20;
 
-lookup make_lookup(const table_description& table) {
-  lookup result{table, table.key_columns(), {}, {}, {}};
-  for (uint32_t i = 0; i < table.columns.size(); ++i)
-    if (table.columns[i].toastable && table.columns[i].key_position < 0)
-      result.columns.push_back(i);
-  return result;
-}
-
-// unnest($1, $2 ...) WITH ORDINALITY gives one row for each change.
-std::string select_sql(const lookup& x, const std::string& from,
-                       const std::vector<std::string>& equals) {
-  std::string names;
-  std::string arrays;
-  std::string condition;
-  for (size_t i = 0; i < x.key.size(); ++i) {
-    const auto& column = x.table.columns[x.key[i]];
-    auto n = std::to_string(i + 1);
-    arrays += (i > 0 ? ", $" : "$") + n + "::text[]";
-    names += "k" + n + ", ";
-    condition += (i > 0 ? " AND t." : "t.") + quote_name(column.name) + " "
-                 + equals[i] + " k.k" + n + "::" + column.type.name;
-  }
-  auto sql = "SELECT k.place";
-  std::string result = sql;
-  for (auto i : x.columns)
-    result += ", t." + quote_name(x.table.columns[i].name);
-  return result + " FROM unnest(" + arrays + ") WITH ORDINALITY k(" + names
-         + "place) JOIN " + from + " t ON " + condition;
-}
-
-// Name of the table now, and the operators of equality of its key: types from
-// elsewhere than pg_catalog have their own.
-result<std::vector<std::string>>
-key_operators(PGconn* conn, const lookup& x, std::string& from) {
-  auto what = "cannot look at " + x.table.full_name();
-  auto oid = std::to_string(x.table.oid);
-  auto table = run(conn,
-                   "SELECT n.nspname, c.relname, c.relkind FROM pg_class c"
-                   " JOIN pg_namespace n ON n.oid = c.relnamespace"
-                   " WHERE c.oid = $1::oid",
-                   {oid}, what);
-  if (!table)
-    return tl::unexpected{std::move(table.error())};
-  if (PQntuples(table->get()) == 0) {
-    from.clear();
-    return std::vector<std::string>{};
-  }
-  from = field(table->get(), 0, 2) == "p" ? "" : "ONLY ";
-  from += quote_name(field(table->get(), 0, 0), field(table->get(), 0, 1));
-  std::vector<std::string> result;
-  for (auto i : x.key) {
-    auto rows = run(conn,
-                    "SELECT n.nspname, o.oprname FROM pg_index i"
-                    " CROSS JOIN LATERAL unnest(i.indkey::int2[],"
-                    " i.indclass::oid[]) k(att, class)"
-                    " JOIN pg_attribute a ON a.attrelid = i.indrelid"
-                    " AND a.attnum = k.att"
-                    " JOIN pg_opclass oc ON oc.oid = k.class"
-                    " JOIN pg_amop m ON m.amopfamily = oc.opcfamily"
-                    " AND m.amopstrategy = 3"
-                    " AND m.amoplefttype = oc.opcintype"
-                    " AND m.amoprighttype = oc.opcintype"
-                    " JOIN pg_operator o ON o.oid = m.amopopr"
-                    " JOIN pg_namespace n ON n.oid = o.oprnamespace"
-                    " WHERE i.indrelid = $1::oid AND i.indisunique"
-                    " AND a.attname = $2 ORDER BY i.indisprimary DESC LIMIT 1",
-                    {oid, x.table.columns[i].name}, what);
-    if (!rows)
-      return tl::unexpected{std::move(rows.error())};
-    if (PQntuples(rows->get()) == 0)
-      result.emplace_back("=");
-    else
-      result.push_back("OPERATOR(" + quote_name(field(rows->get(), 0, 0)) + "."
-                       + std::string{field(rows->get(), 0, 1)} + ")");
-  }
-  return result;
+// Bytes of a column's text, without reading the value where the server knows
+// them. What is small in its compressed form is not large in any.
+std::string size_of(const column_description& x) {
+  auto name = "t." + quote_name(x.name);
+  const auto& type = x.type.name;
+  auto octets = "octet_length(" + name + ")";
+  if (type == "bytea")
+    return "2 * " + octets;
+  if (type == "text" || (type.starts_with("character") && !x.type.array))
+    return octets;
+  return "CASE WHEN pg_column_size(" + name + ") <= 2000 THEN pg_column_size("
+         + name + ") ELSE octet_length(" + name + "::text) END";
 }
 
 // The change becomes a delete of the key that it had before.
-void turn_into_delete(change_batch& batch, change& x, const lookup& look) {
+void turn_into_delete(change_batch& batch, change& x, const key_lookup& look) {
   auto n = look.table.columns.size();
   if (x.old == old_row::none) {
     auto at = batch.cells.size();
@@ -114,7 +44,7 @@ void turn_into_delete(change_batch& batch, change& x, const lookup& look) {
 }
 
 /// Fills the changes of one place. Each value is copied once.
-void fill_row(change_batch& batch, const lookup& look, size_t place,
+void fill_row(change_batch& batch, const key_lookup& look, size_t place,
               const PGresult* rows, int row) {
   for (size_t i = 0; i < look.columns.size(); ++i) {
     auto column = static_cast<int>(i) + 1;
@@ -143,78 +73,86 @@ size_t row_bytes(const PGresult* rows, int row) {
   return result;
 }
 
-void add(lookup& look, const change_batch& batch, uint32_t index) {
-  std::vector<std::string_view> key;
-  for (auto column : look.key)
-    key.push_back(
-      batch.text_of(batch.cells[batch.changes[index].row + column]));
-  auto next = static_cast<uint32_t>(look.changes.size());
-  auto place = look.places.emplace(std::move(key), next).first->second;
-  if (place == next)
-    look.changes.emplace_back();
-  look.changes[place].push_back(index);
-}
-
-/// The keys as one array for each key column.
-std::vector<std::string> key_arrays(const lookup& look) {
-  std::vector<std::vector<std::string>> columns(look.key.size());
-  for (auto& column : columns)
-    column.resize(look.changes.size());
-  for (const auto& [key, place] : look.places)
-    for (size_t i = 0; i < key.size(); ++i)
-      columns[i][place] = key[i];
-  std::vector<std::string> result;
-  result.reserve(columns.size());
-  for (const auto& column : columns)
-    result.push_back(text_array(column));
+size_t all_bytes(const PGresult* rows) {
+  size_t result = 0;
+  for (int i = 0; i < PQntuples(rows); ++i)
+    result += row_bytes(rows, i);
   return result;
-}
-
-bool has_unchanged(const change_batch& batch, const change& x, size_t columns) {
-  if (x.row == change::no_row)
-    return false;
-  const auto* first = batch.cells.data() + x.row;
-  return std::any_of(first, first + columns,
-                     [](const auto& c) { return c.size == cell::unchanged; });
 }
 
 } // namespace
 
-result<change_batch_ptr>
-source_admin::fill_unchanged(const change_batch& batch,
-                             const std::vector<uint32_t>& changes) {
+result<std::vector<uint64_t>>
+source_admin::unchanged_sizes(const change_batch& batch,
+                              const std::vector<uint32_t>& changes) {
   auto conn = impl_->session();
   if (!conn)
     return tl::unexpected{std::move(conn.error())};
-  auto copy = std::make_shared<change_batch>(batch);
-  std::map<uint32_t, lookup> lookups;
-  for (auto i : changes) {
-    const auto& x = batch.changes[i];
-    const auto& table = *batch.tables[x.table];
-    if (!has_unchanged(batch, x, table.columns.size()))
+  std::vector<uint64_t> result(changes.size());
+  for (const auto& [_, look] : make_lookups(batch, changes)) {
+    if (look.columns.empty())
       continue;
+    auto from = from_clause(*conn, look);
+    if (!from)
+      return tl::unexpected{std::move(from.error())};
+    if (from->empty())
+      continue;
+    std::string sum;
+    for (auto i : look.columns)
+      sum += (sum.empty() ? "coalesce(" : " + coalesce(")
+             + size_of(look.table.columns[i]) + ", 0)::bigint";
+    auto rows = run(*conn, "SELECT k.place, " + sum + *from, look.key_arrays(),
+                    "cannot look at values of " + look.table.full_name());
+    // Whoever looks the values up learns what is wrong with the table.
+    if (!rows && rows.error().code == ec::table_unsuitable)
+      continue;
+    if (!rows)
+      return tl::unexpected{std::move(rows.error())};
+    for (int r = 0; r < PQntuples(rows->get()); ++r) {
+      auto place = static_cast<size_t>(integer(rows->get(), r, 0)) - 1;
+      if (place >= look.changes.size())
+        continue;
+      for (auto change : look.changes[place])
+        result[std::lower_bound(changes.begin(), changes.end(), change)
+               - changes.begin()]
+          = static_cast<uint64_t>(integer(rows->get(), r, 1));
+    }
+  }
+  return result;
+}
+
+result<change_batch_ptr>
+source_admin::fill_unchanged(const change_batch& batch,
+                             const std::vector<uint32_t>& changes) {
+  for (auto i : changes) {
+    const auto& table = *batch.tables[batch.changes[i].table];
     if (table.identity != table_identity::key)
       return fail(ec::table_unsuitable,
                   table.full_name()
                     + ": a value that the stream left out cannot be looked "
                       "up without a key");
-    auto& look = lookups.try_emplace(x.table, make_lookup(table)).first->second;
-    add(look, batch, i);
   }
-  for (auto& [index, look] : lookups) {
-    std::string from;
-    auto operators = key_operators(*conn, look, from);
-    if (!operators)
-      return tl::unexpected{std::move(operators.error())};
+  auto copy = std::make_shared<change_batch>(batch);
+  for (const auto& [_, look] : make_lookups(batch, changes)) {
+    auto conn = impl_->session();
+    if (!conn)
+      return tl::unexpected{std::move(conn.error())};
+    auto from = from_clause(*conn, look);
+    if (!from)
+      return tl::unexpected{std::move(from.error())};
     rows_ptr rows;
-    if (!from.empty()) {
-      auto found
-        = run(*conn, select_sql(look, from, *operators), key_arrays(look),
-              "cannot look up values of " + look.table.full_name());
+    if (!from->empty()) {
+      std::string sql = "SELECT k.place";
+      for (auto i : look.columns)
+        sql += ", t." + quote_name(look.table.columns[i].name);
+      auto found = run(*conn, sql + *from, look.key_arrays(),
+                       "cannot look up values of " + look.table.full_name());
       if (!found)
         return tl::unexpected{std::move(found.error())};
       rows = std::move(*found);
     }
+    if (all_bytes(rows.get()) > huge)
+      impl_->conn_.reset();
     std::vector<bool> seen(look.changes.size());
     for (int r = 0; r < PQntuples(rows.get()); ++r) {
       auto place = static_cast<size_t>(integer(rows.get(), r, 0)) - 1;

@@ -93,8 +93,10 @@ pgoutput_decoder::verdict pgoutput_decoder::malformed(std::string why) {
 }
 
 pgoutput_decoder::verdict
-pgoutput_decoder::decode(lsn at, std::string_view message) {
+pgoutput_decoder::decode(lsn at, std::string_view message,
+                         text_buffer* memory) {
   at_ = at;
+  memory_ = memory;
   message_ = message;
   if (error_.code != ec::none)
     return verdict::malformed;

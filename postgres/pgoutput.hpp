@@ -74,8 +74,14 @@ public:
   /// or it is described.
   void skip(uint32_t oid);
 
+  /// A larger message is a batch of its own, if its memory can be had.
+  static constexpr size_t huge = 1 << 20;
+
   /// Decodes one message that began at `at`.
-  verdict decode(lsn at, std::string_view message);
+  /// @param memory what the message lies in. It is taken as the batch's text
+  /// if the message is huge, which saves a copy; it is empty then.
+  verdict
+  decode(lsn at, std::string_view message, text_buffer* memory = nullptr);
 
   const failure& error() const {
     return error_;
@@ -178,6 +184,7 @@ private:
   // The message at hand.
   lsn at_;
   std::string_view message_;
+  text_buffer* memory_ = nullptr;
 
   // The transaction at hand, and its place in the batch with this number.
   bool open_ = false;

@@ -25,7 +25,7 @@ change_batch_ptr pgoutput_decoder::take() {
     return nullptr;
   auto result = std::exchange(batch_, nullptr);
   auto with_reserve = [](size_t n) { return n + n / 8; };
-  expected_text_ = with_reserve(result->text.size());
+  expected_text_ = std::min(with_reserve(result->text.size()), 2 * huge);
   expected_cells_ = with_reserve(result->cells.size());
   expected_changes_ = with_reserve(result->changes.size());
   // Windows count what a batch holds: a small batch after a large one must
@@ -120,10 +120,15 @@ pgoutput_decoder::verdict pgoutput_decoder::row_change(cursor& in, char type) {
   if (!batch_)
     start_batch();
   auto& b = *batch_;
-  if (b.text.size() + message_.size() > max_text)
+  auto whole = memory_ != nullptr && message_.size() > huge;
+  if (b.text.size() + message_.size() > max_text || (whole && rows() > 0))
     return verdict::again;
-  auto base = static_cast<uint32_t>(b.text.size());
-  b.text.append(message_);
+  auto base = static_cast<uint32_t>(whole ? message_.data() - memory_->data()
+                                          : b.text.size());
+  if (whole)
+    b.text = std::move(*memory_);
+  else
+    b.text.append(message_);
   auto old = old_row::none;
   auto part = in.u8();
   if (type != 'I' && (part == 'K' || part == 'O')) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 
 namespace millrace::postgres {
 
@@ -39,10 +40,10 @@ uint64_t protocol_time() {
 class pgoutput_reader final : public replication_reader {
 public:
   pgoutput_reader(const source_options& options, conn_ptr conn, lsn start,
-                  std::function<steady_time()> now)
+                  std::function<steady_time()> now, reopen_fun reopen)
     : options_(options), conn_(std::move(conn)), now_(std::move(now)),
-      stream_(conn_.get()), confirmed_(start), told_(start), server_(start),
-      heard_(now_()) {
+      reopen_(std::move(reopen)), stream_(conn_.get()), confirmed_(start),
+      told_(start), server_(start), heard_(now_()) {
     // nop
   }
 
@@ -69,6 +70,14 @@ public:
   result<void> confirm(lsn pos) override;
   result<void> tick() override;
 
+  bool may_renew() const override {
+    return reopen_ && stream_->is_bloated() && failure_.code == ec::none
+           && !pending_ && !decoder_.in_transaction() && decoder_.rows() == 0
+           && decoder_.unknown() == nullptr && confirmed_ >= complete_;
+  }
+
+  result<void> renew() override;
+
   lsn server_position() const override {
     return server_;
   }
@@ -93,7 +102,8 @@ private:
   source_options options_;
   conn_ptr conn_;
   std::function<steady_time()> now_;
-  copy_stream stream_;
+  reopen_fun reopen_;
+  std::optional<copy_stream> stream_;
   pgoutput_decoder decoder_;
 
   /// The message at hand has to be given to the decoder again.
@@ -121,12 +131,12 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
     return tl::unexpected{std::move(passed.error())};
   auto max_bytes = std::min(limits.bytes, max_batch_bytes);
   read_outcome result;
-  stream_.begin_turn();
+  stream_->begin_turn();
   while (decoder_.unknown() == nullptr && decoder_.rows() < limits.rows
          && decoder_.bytes() < max_bytes
          && decoder_.unchanged() < limits.unchanged) {
     if (!pending_) {
-      auto state = stream_.next();
+      auto state = stream_->next();
       if (state == copy_stream::state::drained) {
         result.drained = true;
         break;
@@ -137,7 +147,7 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
       }
     }
     pending_ = false;
-    auto done = take(stream_.message());
+    auto done = take(stream_->message());
     if (!done) {
       failure_ = std::move(done.error());
       return tl::unexpected{failure_};
@@ -148,8 +158,8 @@ result<read_outcome> pgoutput_reader::read(const read_limits& limits) {
   if (auto passed = pass("receive.after"); !passed)
     return tl::unexpected{std::move(passed.error())};
   if (!pending_)
-    stream_.forget();
-  if (stream_.received())
+    stream_->forget();
+  if (stream_->received())
     heard_ = now_();
   if (result.drained && limits.gather && decoder_.rows() > 0)
     return result;
@@ -188,7 +198,7 @@ result<pgoutput_reader::step> pgoutput_reader::take(std::string_view message) {
   if (decoder_.rows() == 0)
     if (auto passed = pass("decode.before"); !passed)
       return tl::unexpected{std::move(passed.error())};
-  switch (decoder_.decode(at, message.substr(header))) {
+  switch (decoder_.decode(at, message.substr(header), &stream_->memory())) {
     case pgoutput_decoder::verdict::more:
       return step::more;
     case pgoutput_decoder::verdict::again:
@@ -259,6 +269,23 @@ result<void> pgoutput_reader::tick() {
   return {};
 }
 
+result<void> pgoutput_reader::renew() {
+  if (unsent_)
+    if (auto sent = send_status(request::none); !sent)
+      return sent;
+  stream_.reset();
+  conn_.reset();
+  auto fresh = reopen_(confirmed_);
+  if (!fresh) {
+    failure_ = std::move(fresh.error());
+    return tl::unexpected{failure_};
+  }
+  conn_ = std::move(*fresh);
+  stream_.emplace(conn_.get());
+  heard_ = now_();
+  return {};
+}
+
 result<void> pgoutput_reader::send_status(request x) {
   std::string status = "r";
   status.reserve(34);
@@ -315,9 +342,9 @@ failure pgoutput_reader::stream_failure() {
 
 std::unique_ptr<replication_reader>
 make_reader(const source_options& options, conn_ptr conn, lsn start,
-            std::function<steady_time()> now) {
+            std::function<steady_time()> now, reopen_fun reopen) {
   return std::make_unique<pgoutput_reader>(options, std::move(conn), start,
-                                           std::move(now));
+                                           std::move(now), std::move(reopen));
 }
 
 } // namespace millrace::postgres

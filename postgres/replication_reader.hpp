@@ -37,9 +37,9 @@ struct read_limits {
   size_t rows = 8192;
   size_t bytes = 1 << 20;
 
-  /// Changes with unchanged cells: what `fill_unchanged` looks up for a batch
-  /// has to fit into memory.
-  size_t unchanged = 64;
+  /// Changes with unchanged cells: their values are looked up together, but
+  /// for large ones.
+  size_t unchanged = 256;
 
   /// What has been read stays in the reader while more is likely to come:
   /// `drained` then brings no batch. While catching up, larger batches cost
@@ -77,6 +77,18 @@ public:
   /// To be called at least every second, whatever else waits: sends the status
   /// when it is due, notices a silent or broken connection.
   virtual result<void> tick() = 0;
+
+  /// Whether the connection holds on to the memory of a huge message, and a new
+  /// one would bring nothing a second time: all that was read is confirmed.
+  virtual bool may_renew() const {
+    return false;
+  }
+
+  /// Reads on over a new connection; the file descriptor is another. Blocks up
+  /// to the connection timeout. What was described or skipped stays so.
+  virtual result<void> renew() {
+    return {};
+  }
 
   /// Newest position that the server has told: end of WAL.
   virtual lsn server_position() const = 0;

@@ -120,8 +120,9 @@ public:
   /// millrace's own publications, and describes the tables. Problems that are
   /// not warnings are a failure that names all of them. `highest_start` zero:
   /// there has been no slot. Else there has been one, which was never told to
-  /// move further: a missing one, or one that is further, is `slot_lost`. Making one
-  /// waits for transactions that run; after 20 s of it the failure names them.
+  /// move further: a missing one, or one that is further, is `slot_lost`.
+  /// Making one waits for transactions that run; after 20 s of it the failure
+  /// names them.
   result<source_start> set_up(lsn highest_start = {});
 
   /// Describes one table as the Relation message has it. Null when the
@@ -159,6 +160,13 @@ public:
   result<std::vector<uint64_t>> running_transactions();
   /// Those of `xs` that still run.
   result<std::vector<uint64_t>> still_running(const std::vector<uint64_t>& xs);
+
+  /// About how many bytes `fill_unchanged` would fill into each of the given
+  /// changes (ascending indexes); values of a row that is gone have none. Reads
+  /// no value that the server can tell the length of.
+  result<std::vector<uint64_t>>
+  unchanged_sizes(const change_batch& batch,
+                  const std::vector<uint32_t>& changes);
 
   /// Fills unchanged TOAST cells of the given changes (indexes into
   /// `batch.changes`) by one SELECT by key for each table. A change whose row

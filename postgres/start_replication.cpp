@@ -3,6 +3,8 @@
 #include "postgres/reader_factory.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 namespace millrace::postgres {
 
@@ -69,18 +71,21 @@ start_failure(const std::string& slot, failure x, std::string_view code) {
   return x;
 }
 
-} // namespace
+struct open_stream {
+  conn_ptr conn;
+  lsn start;
+};
 
-result<std::unique_ptr<replication_reader>>
-start_replication(const source_options& options,
-                  const std::vector<std::string>& publications, lsn from,
-                  const std::vector<table_description_ptr>& known) {
+result<open_stream>
+open(const source_options& options,
+     const std::vector<std::string>& publications, lsn from) {
   auto conn = connect(options, session_kind::replication);
   if (!conn)
     return tl::unexpected{std::move(conn.error())};
   auto position = check_slot(conn->get(), options.slot);
   if (!position)
     return tl::unexpected{std::move(position.error())};
+  from = std::max(from, *position);
   std::string names;
   for (const auto& x : publications)
     names += (names.empty() ? "" : ",") + quote_name(x);
@@ -105,8 +110,39 @@ start_replication(const source_options& options,
   if (PQsetnonblocking(conn->get(), 1) != 0)
     return tl::unexpected{
       server_failure(conn->get(), nullptr, "cannot start replication")};
-  auto result
-    = make_reader(options, std::move(*conn), std::max(from, *position));
+  return open_stream{std::move(*conn), from};
+}
+
+// The server needs a moment to let go of the slot that we have just left.
+result<conn_ptr>
+reopen(const source_options& options,
+       const std::vector<std::string>& publications, lsn from) {
+  constexpr auto patience = 100;
+  for (auto tries = 0;; ++tries) {
+    auto stream = open(options, publications, from);
+    if (stream)
+      return std::move(stream->conn);
+    auto stopped = options.stop && *options.stop;
+    if (stream.error().code != ec::slot_busy || tries == patience || stopped)
+      return tl::unexpected{std::move(stream.error())};
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  }
+}
+
+} // namespace
+
+result<std::unique_ptr<replication_reader>>
+start_replication(const source_options& options,
+                  const std::vector<std::string>& publications, lsn from,
+                  const std::vector<table_description_ptr>& known) {
+  auto stream = open(options, publications, from);
+  if (!stream)
+    return tl::unexpected{std::move(stream.error())};
+  auto result = make_reader(options, std::move(stream->conn), stream->start,
+                            std::chrono::steady_clock::now,
+                            [options, publications](lsn at) {
+                              return reopen(options, publications, at);
+                            });
   for (const auto& x : known)
     result->describe(x);
   return result;

@@ -35,10 +35,10 @@ public:
     return offsets_.size() + nulls_.size() + values_.size();
   }
 
-  void emit(std::string& out) override {
-    offsets_.drain(out);
-    nulls_.drain(out);
-    values_.drain(out);
+  void emit(native_bytes& out) override {
+    offsets_.drain(out.own);
+    nulls_.drain(out.own);
+    values_.drain(out.own);
   }
 
   void clear() override {

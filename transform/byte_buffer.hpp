@@ -30,6 +30,10 @@ public:
     return {data_.get(), size_};
   }
 
+  char* begin() {
+    return data_.get();
+  }
+
   char* end() {
     return data_.get() + size_;
   }

@@ -3,6 +3,8 @@
 #include "transform/codecs.hpp"
 #include "transform/column_writer.hpp"
 
+#include <type_traits>
+
 namespace millrace::transform {
 
 /// How a column treats cells, beside their conversion.
@@ -32,6 +34,17 @@ inline size_t text_size(const cell& x, const cell_memory& memory) {
            : 0;
 }
 
+/// Texts and patches of more bytes are not copied.
+constexpr int32_t large_value = 64 << 10;
+
+/// Whether the codec writes a text as it is.
+template <class Codec>
+constexpr bool has_large_values = std::is_same_v<Codec, text_codec>;
+
+inline bool is_large(const cell& x) {
+  return x.size > large_value;
+}
+
 /// Most bytes that `rows` need in a buffer of this codec.
 template <class Codec>
 size_t bound_of(const Codec& codec, const column_rules& rules,
@@ -40,8 +53,11 @@ size_t bound_of(const Codec& codec, const column_rules& rules,
     return rows.size() * codec.bound(0);
   size_t result = rows.size() * codec.bound(0);
   for (const auto& row : rows)
-    if (!row.tombstone || rules.key)
-      result += text_size(resolve(row, rules), memory);
+    if (!row.tombstone || rules.key) {
+      auto n = text_size(resolve(row, rules), memory);
+      if (!has_large_values<Codec> || n <= large_value)
+        result += n;
+    }
   return result;
 }
 

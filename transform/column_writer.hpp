@@ -1,6 +1,7 @@
 #pragma once
 
 #include "messages/change_batch.hpp"
+#include "messages/row_block.hpp"
 #include "messages/target_table.hpp"
 #include "transform/clickhouse_type.hpp"
 #include "transform/mapping.hpp"
@@ -36,7 +37,7 @@ struct cell_memory {
   /// The batch's text; `end` is how far it may be read.
   const char* text = nullptr;
   const char* end = nullptr;
-  std::span<const std::string> patches;
+  std::span<const std::string_view> patches;
 };
 
 /// A value that could not be stored.
@@ -53,16 +54,17 @@ public:
 
   /// Appends a value for each row: converted text, a patch, or the type's
   /// default in tombstones (but for key columns). A value that cannot be
-  /// stored is noted in `bad`, with a default in its place.
+  /// stored is noted in `bad`, with a default in its place. Large texts are not
+  /// copied: `memory` must outlive what `emit` makes.
   virtual void append(const cell_memory& memory, std::span<const row_ref> rows)
     = 0;
 
-  /// Size of the column in Native format.
+  /// Size of the column in Native format, but for large values.
   virtual size_t bytes() const = 0;
 
   /// Appends the column in Native format, without name and type, and forgets
   /// it; `saturated` stays.
-  virtual void emit(std::string& out) = 0;
+  virtual void emit(native_bytes& out) = 0;
 
   /// Forgets the values, `bad` and `saturated`.
   virtual void clear() = 0;

@@ -28,7 +28,7 @@ add_row(change_batch& to, const json::object& values, int32_t missing) {
     } else if (const auto* text = value->if_string()) {
       x.offset = static_cast<uint32_t>(to.text.size());
       x.size = static_cast<int32_t>(text->size());
-      to.text.append(text->data(), text->size());
+      to.text.append({text->data(), text->size()});
     }
     to.cells.push_back(x);
   }

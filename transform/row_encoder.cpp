@@ -183,25 +183,26 @@ struct row_encoder::impl {
     times.finish(time_at);
   }
 
-  std::string build_block() {
+  native_bytes build_block() {
     size_t size = 20 + versions.size() + deleted.size() + times.size();
     for (const auto& header : headers)
       size += header.size();
     for (const auto& writer : writers)
       size += writer->bytes();
-    std::string result;
-    result.reserve(size);
+    native_bytes result;
+    auto& own = result.own;
+    own.reserve(size);
     char numbers[20];
     char* at = store_varint(numbers, headers.size());
-    result.append(numbers, store_varint(at, rows.size()));
+    own.append(numbers, store_varint(at, rows.size()));
     for (size_t i = 0; i < writers.size(); ++i) {
-      result += headers[i];
+      own += headers[i];
       writers[i]->emit(result);
     }
     const byte_buffer* added[] = {&versions, &deleted, &times};
     for (size_t i = 0; i < 3; ++i) {
-      result += headers[writers.size() + i];
-      result += added[i]->view();
+      own += headers[writers.size() + i];
+      own += added[i]->view();
     }
     return result;
   }
@@ -232,7 +233,8 @@ row_encoder::outcome
 row_encoder::encode(const change_batch& batch,
                     std::span<const uint32_t> changes,
                     const std::vector<cell>& cells,
-                    const std::vector<std::string>& patches) {
+                    std::span<const std::string_view> patches,
+                    const std::shared_ptr<const void>& owner) {
   auto& x = *impl_;
   x.memory
     = {batch.text.data(), batch.text.data() + batch.text.size(), patches};
@@ -251,6 +253,8 @@ row_encoder::encode(const change_batch& batch,
     auto block = std::make_shared<row_block>();
     block->table = x.table;
     block->native = x.build_block();
+    if (!block->native.large.empty())
+      block->owner = owner;
     block->rows = x.rows.size();
     block->oldest_commit = x.oldest;
     result.block = std::move(block);

@@ -41,10 +41,12 @@ public:
 
   /// `changes` are indexes into `batch.changes`, all of this encoder's table
   /// description. Cells marked `patched` are RowBinary slices of `patches`:
-  /// `offset` is the index.
+  /// `offset` is the index. Large values of the block stay where they are: in
+  /// the batch or what the patches refer to, which `owner` keeps.
   outcome encode(const change_batch& batch, std::span<const uint32_t> changes,
                  const std::vector<cell>& cells,
-                 const std::vector<std::string>& patches);
+                 std::span<const std::string_view> patches,
+                 const std::shared_ptr<const void>& owner = nullptr);
 
   /// The key of a row in RowBinary, as `target_admin::read` wants it. Failure
   /// when a key value cannot be represented.

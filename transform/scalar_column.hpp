@@ -32,6 +32,16 @@ public:
       cell x = row.cells[rules.source];
       if (x.size == cell::unchanged) [[unlikely]]
         x = resolve(row, rules);
+      if constexpr (has_large_values<Codec>)
+        if (is_large(x)) [[unlikely]] {
+          at = store_varint(at, static_cast<uint32_t>(x.size));
+          large_.push_back(
+            {static_cast<size_t>(at - values_.begin()),
+             {memory.text + x.offset, static_cast<size_t>(x.size)}});
+          if constexpr (Nullable)
+            *null_at++ = 0;
+          continue;
+        }
       if (x.size >= 0) [[likely]] {
         value_status status;
         at
@@ -72,14 +82,19 @@ public:
     return nulls_.size() + values_.size();
   }
 
-  void emit(std::string& out) override {
-    nulls_.drain(out);
-    values_.drain(out);
+  void emit(native_bytes& out) override {
+    nulls_.drain(out.own);
+    auto begin = out.own.size();
+    for (auto& x : large_)
+      out.large.push_back({begin + x.at, x.bytes});
+    large_.clear();
+    values_.drain(out.own);
   }
 
   void clear() override {
     nulls_.clear();
     values_.clear();
+    large_.clear();
     bad.clear();
     saturated = 0;
   }
@@ -112,6 +127,10 @@ private:
     auto size = static_cast<size_t>(end - p);
     if (size == 0 || codec.binary_size(p, end) != size)
       return nullptr;
+    if (size > large_value) {
+      large_.push_back({static_cast<size_t>(at - values_.begin()), {p, size}});
+      return at;
+    }
     std::memcpy(at, p, size);
     return at + size;
   }
@@ -120,6 +139,9 @@ private:
   column_rules rules_;
   byte_buffer nulls_;
   byte_buffer values_;
+
+  // Places count in `values_`.
+  std::vector<native_bytes::piece> large_;
 };
 
 } // namespace millrace::transform

@@ -164,6 +164,12 @@ void unchanged_values::settle(const open_change& open, const known_row* row) {
   }
 }
 
+void unchanged_values::cut(uint32_t change) {
+  std::erase_if(changes_, [=](uint32_t i) { return i >= change; });
+  std::erase_if(open_, [=](const auto& x) { return x.change >= change; });
+  std::erase_if(rejects_, [=](const auto& x) { return x.change >= change; });
+}
+
 void unchanged_values::reject(uint32_t change, std::string why) {
   rejects_.push_back({change, std::move(why)});
   dropped_.push_back(change);

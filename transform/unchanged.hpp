@@ -6,8 +6,10 @@
 #include "transform/row_encoder.hpp"
 
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace millrace::transform {
@@ -28,6 +30,7 @@ struct known_row {
 ///
 ///   unchanged_values xs{...};        // what can be copied has been copied
 ///   rows = read(xs.keys(), xs.columns());
+///   xs.cut(xs.fitting(...));         // where they are too large together
 ///   xs.complete([&](key) { return known_row for the key; });
 ///   encode(batch, xs.changes(), xs.cells(), xs.patches());
 ///
@@ -51,7 +54,30 @@ public:
     return key_texts_;
   }
 
-  /// @param find for a key of `keys`: its newest row, or null.
+  /// The first change that has to wait for another look-up: its key is not
+  /// among the first `answered` ones, or the values up to it are larger than
+  /// `most` bytes together. One past the last index when there is none.
+  template <class Find>
+  uint32_t fitting(Find find, size_t answered, size_t most) const {
+    size_t bytes = 0;
+    for (const auto& x : open_) {
+      if (x.key >= answered)
+        return x.change;
+      const known_row* row = find(keys_[x.key]);
+      if (row != nullptr)
+        for (const auto& value : *row->values)
+          bytes += value.size();
+      if (bytes > most && &x != &open_.front())
+        return x.change;
+    }
+    return UINT32_MAX;
+  }
+
+  /// Leaves out the changes from this one on.
+  void cut(uint32_t change);
+
+  /// @param find for a key of `keys`: its newest row, or null. The values must
+  /// live as long as the patches are used.
   template <class Find>
   void complete(Find find) {
     for (auto& x : open_)
@@ -68,8 +94,13 @@ public:
     return cells_;
   }
 
-  const std::vector<std::string>& patches() const {
+  const std::vector<std::string_view>& patches() const {
     return patches_;
+  }
+
+  /// Keeps what the patches point to.
+  void keep(std::shared_ptr<const void> x) {
+    kept_ = std::move(x);
   }
 
   const std::vector<rejected>& rejects() const {
@@ -92,7 +123,8 @@ private:
   const target_table& table_;
   std::vector<uint32_t> changes_;
   std::vector<cell> cells_;
-  std::vector<std::string> patches_;
+  std::vector<std::string_view> patches_;
+  std::shared_ptr<const void> kept_;
   std::vector<std::string> keys_;
   std::vector<std::string> key_texts_;
   std::vector<uint32_t> columns_;

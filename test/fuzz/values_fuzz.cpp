@@ -149,7 +149,7 @@ void check_block(const choices& x, const change_batch& batch,
          "each change is a row or refused");
   if (!out.block)
     return;
-  test::native_reader block{out.block->native};
+  test::native_reader block{out.block->native.text()};
   demand(block.rows == rows, "the block has these rows");
   const auto& values = block.values.at("v");
   const auto& deleted = block.values.at("_deleted");

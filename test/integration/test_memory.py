@@ -54,13 +54,38 @@ def test_a_value_of_200_mb(source, target, database, nodes, sql):
     node.wait_caught_up(120)
     unchanged = peak(node)
     sums(source, target, database, "large")
-    after = resident(node)
-    print(f"snapshot {by_snapshot // MB} MB, stream {by_stream // MB} MB, unchanged {unchanged // MB} MB, idle {before // MB} and {after // MB} MB")
-    # Three times the row at most: libpq's buffer, the batch, the block. An unchanged value is read back beside them.
-    assert by_snapshot < 700 * MB and by_stream < 700 * MB and unchanged < 900 * MB
-    # libpq's buffer never shrinks; nothing else is kept.
-    assert after < before + 270 * MB
+    print(f"snapshot {by_snapshot // MB} MB, stream {by_stream // MB} MB, unchanged {unchanged // MB} MB, idle {before // MB} MB")
+    # Twice the row: libpq's buffer, and the message that it makes of it, which is the batch and what is sent.
+    assert by_snapshot < 500 * MB and by_stream < 500 * MB and unchanged < 500 * MB
+    # libpq's buffer never shrinks: it is given back with the connection.
+    wait_until(lambda: resident(node) < before + 60 * MB, "the memory is given back", 60, alive=node)
+    sql("UPDATE large SET n = 2")
+    node.wait_caught_up(120)
+    sums(source, target, database, "large")
+    assert node.metric("millrace_restarts_total") == 0
     target.query(f"DROP TABLE `{database}`.large SYNC")
+
+
+@pytest.mark.parametrize("filled_by", ["source", "target"])
+def test_many_large_values_that_are_left_out(source, target, database, nodes, sql, filled_by):
+    """They are looked up together, but not all at once."""
+    sql("CREATE TABLE many (id int PRIMARY KEY, v text, n int)")
+    node = nodes(configuration={"source": {"snapshot": "never"}} if filled_by == "source" else {})
+    node.wait_caught_up(60)
+    for id in range(0, 64, 4):
+        sql("INSERT INTO many SELECT g, repeat(md5(g::text), 6 * 32768), 0 FROM generate_series(%s, %s) g", (id, id + 3))
+    node.wait_caught_up(240)
+    node.restart()
+    node.wait_caught_up(60)
+    before = resident(node)
+    # A change of the key has the source fill the value in.
+    sql("UPDATE many SET n = 1" if filled_by == "target" else "UPDATE many SET id = id + 100, n = 1")
+    node.wait_caught_up(240)
+    used = peak(node)
+    print(f"{filled_by}: {used // MB} MB, idle {before // MB} MB")
+    sums(source, target, database, "many")
+    assert used < 200 * MB
+    target.query(f"DROP TABLE `{database}`.many SYNC")
 
 
 def test_a_transaction_much_larger_than_the_window(source, target, database, nodes, sql):

@@ -54,9 +54,35 @@ CAF_TEST(values that the stream left out are those of now) {
             == (lines{"update 1|7|one|sent", "update 2|8|NULL|",
                       "update 1|9|one|eins"}));
   CAF_MESSAGE("a value is held once");
-  CAF_CHECK_EQUAL(last->text.find("one"), last->text.rfind("one"));
+  std::string_view text{last->text};
+  CAF_CHECK_EQUAL(text.find("one"), text.rfind("one"));
   CAF_MESSAGE("the batch that was given is left alone");
   CAF_CHECK_EQUAL(row_text(b.batch, 0, 4), "1|7|UNCHANGED|sent");
+}
+
+CAF_TEST(the sizes of values are told for each change) {
+  run("CREATE TABLE public.t (id int PRIMARY KEY, a text, b bytea, c jsonb,"
+      " d varchar(50000)[], e char(10000));"
+      "INSERT INTO public.t VALUES (1, repeat('x', 3000000),"
+      " decode(repeat('00', 1000000), 'hex'), NULL, NULL, 'y'),"
+      " (2, 'small', '', '{}', NULL, NULL),"
+      " (3, NULL, NULL, to_jsonb(repeat('x', 500000)),"
+      " ARRAY[repeat('x', 40000), 'y'], NULL)");
+  batch_builder b{describe("public.t")};
+  for (auto id : {"1", "2", "9", "3", "1"})
+    b.update({id, u, u, u, u, u});
+  b.insert({"4", "x", "x", "x", "x", "x"});
+  auto sizes = good(admin.unchanged_sizes(b.batch, {0, 1, 2, 3, 4, 5}));
+  CAF_REQUIRE_EQUAL(sizes.size(), 6u);
+  CAF_CHECK_EQUAL(sizes[0], 3'000'000u + 2'000'000 + 10'000);
+  CAF_CHECK(sizes[1] < 100);
+  CAF_CHECK_EQUAL(sizes[2], 0u);
+  CAF_CHECK(sizes[3] >= 500'000 && sizes[3] < 560'000);
+  CAF_CHECK_EQUAL(sizes[4], sizes[0]);
+  CAF_CHECK_EQUAL(sizes[5], 0u);
+  CAF_MESSAGE("and the same without what is not asked for");
+  CAF_CHECK(good(admin.unchanged_sizes(b.batch, {1, 4}))
+            == (std::vector<uint64_t>{sizes[1], sizes[0]}));
 }
 
 CAF_TEST(only the changes that are named are looked up) {

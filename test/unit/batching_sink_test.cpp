@@ -46,7 +46,7 @@ struct fixture : test::peers_fixture {
   std::shared_ptr<row_block> block(uint64_t rows, size_t bytes = 10) {
     auto result = std::make_shared<row_block>();
     result->table = table;
-    result->native.assign(bytes, 'x');
+    result->native.own.assign(bytes, 'x');
     result->rows = rows;
     result->oldest_commit = now_microseconds();
     return result;

@@ -24,6 +24,9 @@ struct fake_stream {
   lsn server;
   lsn received;
 
+  bool may_renew = false;
+  size_t renewals = 0;
+
   /// Small batches are kept while the caller gathers.
   bool small = false;
 };
@@ -69,6 +72,16 @@ public:
   result<void> tick() override {
     ++x_->ticks;
     return x_->tick_result;
+  }
+
+  bool may_renew() const override {
+    return x_->may_renew;
+  }
+
+  result<void> renew() override {
+    ++x_->renewals;
+    x_->may_renew = false;
+    return {};
   }
 
   lsn server_position() const override {

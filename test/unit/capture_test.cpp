@@ -464,6 +464,41 @@ CAF_TEST(a row that is gone does not lower the end of a snapshot) {
   CAF_CHECK_EQUAL(saved().fill_until, lsn{9'700});
 }
 
+CAF_TEST(values that are large together are filled piece by piece) {
+  source_log->value_bytes = 5 << 20;
+  options.window_bytes = 100;
+  start_streaming();
+  auto b = changes(1'000);
+  b.insert({"1", std::string(50, 'x')});
+  b.insert({"2", u});
+  b.begin(1'001, 0);
+  b.insert({"3", std::string(50, 'x')});
+  b.update(old_row::key, {"4", std::nullopt}, {"5", u});
+  give(brings(b, lsn{1'002}));
+  readable();
+  CAF_REQUIRE_EQUAL(source_log->count("sizes"), 1u);
+  CAF_CHECK_EQUAL(source_log->sizings->back().changes, (indexes{1, 3}));
+  CAF_REQUIRE_EQUAL(source_log->count("fill"), 1u);
+  CAF_CHECK_EQUAL(source_log->fills->back().changes, indexes{1});
+  CAF_REQUIRE_EQUAL(passed_on(), 1u);
+  const auto& first = *batches->back();
+  CAF_REQUIRE_EQUAL(first.changes.size(), 3u);
+  CAF_CHECK_EQUAL(first.version_of(first.changes[2]).major, 1'001u);
+  CAF_MESSAGE("the window is full");
+  CAF_CHECK_EQUAL(stream->read_calls, 2u);
+  make_durable(0);
+  CAF_CHECK((confirmed() == lsn{}));
+  CAF_REQUIRE_EQUAL(passed_on(), 2u);
+  CAF_CHECK_EQUAL(source_log->fills->back().changes, indexes{0});
+  const auto& second = *batches->back();
+  CAF_REQUIRE_EQUAL(second.changes.size(), 1u);
+  CAF_CHECK_EQUAL(second.version_of(second.changes[0]).major, 1'001u);
+  CAF_CHECK_EQUAL(second.text_of(second.cells[second.changes[0].old_row_at]),
+                  "4");
+  make_durable(1);
+  CAF_CHECK((confirmed() == lsn{1'002}));
+}
+
 CAF_TEST(reading waits until values are filled) {
   source_log->held = {"fill"};
   start_streaming();
@@ -590,6 +625,23 @@ CAF_TEST(the connection is looked after every second) {
     CAF_CHECK_EQUAL(stream->ticks, static_cast<size_t>(i));
   }
   CAF_CHECK_EQUAL(context.numbers->server_position.value(), 4'242);
+}
+
+CAF_TEST(
+  a connection with a huge buffer is replaced when nothing is under way) {
+  start_streaming();
+  stream->may_renew = true;
+  give(rows(lsn{200}));
+  readable();
+  pass(1s);
+  CAF_CHECK_EQUAL(stream->renewals, 0u);
+  make_durable(0);
+  auto reads = stream->read_calls;
+  pass(1s);
+  CAF_CHECK_EQUAL(stream->renewals, 1u);
+  CAF_CHECK(stream->read_calls > reads);
+  pass(1s);
+  CAF_CHECK_EQUAL(stream->renewals, 1u);
 }
 
 CAF_TEST(the slot shows in the metrics) {

@@ -54,6 +54,9 @@ struct source_script : agent_script {
   lsn position{10'000};
   lsn timeline_end;
 
+  /// Bytes of each value that the stream left out.
+  uint64_t value_bytes = 10;
+
   /// Filenode and number of chunks of plans.
   uint32_t filenode = 16'384;
   size_t chunks = 3;
@@ -77,6 +80,8 @@ struct source_script : agent_script {
     = make_inbox<relation_ptr, table_description_ptr>();
   inbox_ptr<fill_order, change_batch_ptr> fills
     = make_inbox<fill_order, change_batch_ptr>();
+  inbox_ptr<fill_order, size_list_ptr> sizings
+    = make_inbox<fill_order, size_list_ptr>();
   inbox_ptr<plan_order, snapshot_plan_ptr> plans
     = make_inbox<plan_order, snapshot_plan_ptr>();
   inbox_ptr<int, xid_list_ptr> runnings = make_inbox<int, xid_list_ptr>();
@@ -133,6 +138,15 @@ fake_source_agent(fake_source::stateful_pointer<fake_state> self,
       return respond(self, *x, "describe", x->describes, message,
                      [&] { return table_description_ptr{}; });
     },
+    [=](atom::check, const change_batch_ptr& batch,
+        const change_list_ptr& changes) {
+      return respond(self, *x, "sizes", x->sizings,
+                     source_script::fill_order{batch, *changes}, [&] {
+                       return size_list_ptr{
+                         std::make_shared<std::vector<uint64_t>>(
+                           changes->size(), x->value_bytes)};
+                     });
+    },
     [=](atom::fill, const change_batch_ptr& batch,
         const change_list_ptr& changes) {
       return respond(self, *x, "fill", x->fills,
@@ -186,6 +200,9 @@ struct target_script : agent_script {
   /// What is stored; saves go here.
   state_map stored;
   clickhouse::stored_rows rows;
+
+  /// Keys that an answer has at most.
+  size_t answered = SIZE_MAX;
   lsn highest;
 
   inbox_ptr<target_table_ptr, atom::ack> ensures
@@ -221,8 +238,9 @@ fake_target_agent(fake_target::stateful_pointer<fake_state> self,
     },
     [=](atom::read, const stored_query_ptr& query) {
       return respond(self, *x, "read", x->reads, query, [&] {
-        return stored_rows_ptr{
-          std::make_shared<clickhouse::stored_rows>(x->rows)};
+        auto rows = std::make_shared<clickhouse::stored_rows>(x->rows);
+        rows->answered = std::min(x->answered, query->keys.size());
+        return stored_rows_ptr{std::move(rows)};
       });
     },
     [=](atom::clear, const clear_request_ptr& request) {

@@ -445,6 +445,36 @@ CAF_TEST(a small batch after a large one does not hold its memory) {
   CAF_CHECK(small->bytes() < 5'000);
 }
 
+CAF_TEST(a huge message is a batch of its own and is not copied) {
+  pgoutput_decoder decoder;
+  for (const auto& x : {messages[0], messages[1], messages[2], messages[3]})
+    feed(decoder, x);
+  // Type, relation, 'N' and the number of columns are those of an insert.
+  auto bytes = "header" + messages[3].bytes.substr(0, 8);
+  auto columns = static_cast<unsigned char>(bytes.back());
+  for (auto i = 0; i < columns; ++i) {
+    auto huge = i + 1 == columns;
+    bytes += huge ? std::string("t\0\x20\0\0", 5) : std::string("t\0\0\0\1", 5);
+    bytes += huge ? std::string(2 << 20, 'x') : "7";
+  }
+  text_buffer memory;
+  memory = bytes;
+  const auto* at = memory.data();
+  auto message = std::string_view{memory}.substr(6);
+  CAF_CHECK(decoder.decode(lsn{500}, message, &memory) == verdict::again);
+  CAF_CHECK_EQUAL(memory.size(), bytes.size());
+  collect(decoder);
+  CAF_CHECK_EQUAL(batches.size(), 1u);
+  CAF_CHECK(decoder.decode(lsn{500}, message, &memory) == verdict::more);
+  CAF_CHECK(memory.empty());
+  CAF_CHECK(decoder.bytes() > 2 << 20);
+  collect(decoder);
+  CAF_REQUIRE_EQUAL(batches.size(), 2u);
+  CAF_CHECK(batches[1]->text.data() == at);
+  CAF_CHECK(all.back().find("7,") != std::string::npos);
+  CAF_CHECK(all.back().find("x*2097152)") != std::string::npos);
+}
+
 CAF_TEST(an update of a table without identity is refused) {
   pgoutput_decoder decoder;
   auto at_log = std::find_if(messages.begin(), messages.end(), [](auto& x) {

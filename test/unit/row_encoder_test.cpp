@@ -26,7 +26,7 @@ struct encoding {
       target, transform::server_limits{});
   }
 
-  void run(const std::vector<std::string>& patches = {}) {
+  void run(const std::vector<std::string_view>& patches = {}) {
     out = encoder->encode(builder.batch, builder.changes, builder.batch.cells,
                           patches);
   }
@@ -34,7 +34,7 @@ struct encoding {
   native_reader block() const {
     if (!out.block)
       CAF_FAIL("no block");
-    native_reader result{out.block->native};
+    native_reader result{out.block->native.text()};
     CAF_CHECK_EQUAL(result.rows, out.block->rows);
     return result;
   }
@@ -102,6 +102,39 @@ CAF_TEST(texts of all lengths keep each byte) {
   x.builder.insert({"1", expected.back(), std::nullopt});
   x.run();
   CAF_CHECK_EQUAL(x.values("note"), expected);
+}
+
+CAF_TEST(large texts stay where they are) {
+  encoding x{table("t", {column("id", value_kind::int8, false, 0),
+                         column("a", value_kind::text, false),
+                         column("b", value_kind::text)})};
+  std::string large(100'000, 'x');
+  std::string larger(200'000, 'y');
+  x.builder.insert({"1", large, std::nullopt});
+  x.builder.insert({"2", "small", larger});
+  x.builder.insert({"3", large, larger});
+  x.run();
+  CAF_CHECK_EQUAL(x.values("id"), (strings{"1", "2", "3"}));
+  CAF_CHECK_EQUAL(x.values("a"), (strings{large, "small", large}));
+  CAF_CHECK_EQUAL(x.values("b"), (strings{"\\N", larger, larger}));
+  const auto& native = x.out.block->native;
+  CAF_CHECK_EQUAL(native.large.size(), 4u);
+  CAF_CHECK(native.large[0].bytes.data() == x.builder.batch.text.data() + 1);
+  CAF_CHECK(native.own.size() < 1'000);
+  CAF_CHECK_EQUAL(native.size(), native.text().size());
+  CAF_MESSAGE("so do patches");
+  batch_builder b{x.builder.batch.tables[0]};
+  b.insert({"4", unchanged_mark, unchanged_mark});
+  b.batch.cells[1] = {0, cell::patched};
+  b.batch.cells[2] = {1, cell::patched};
+  x.builder = b;
+  // 100,000 and 200,000 as lengths.
+  std::string first = "\xa0\x8d\x06" + large;
+  std::string second = std::string(1, '\0') + "\xc0\x9a\x0c" + larger;
+  x.run({first, second});
+  CAF_CHECK_EQUAL(x.values("a"), strings{large});
+  CAF_CHECK_EQUAL(x.values("b"), strings{larger});
+  CAF_CHECK_EQUAL(x.out.block->native.large.size(), 2u);
 }
 
 CAF_TEST(a block may be longer than one run of rows) {

@@ -84,7 +84,8 @@ struct fixture : peers_fixture {
   }
 
   strings values(size_t block, const char* column) {
-    return native_reader{(*sink_log->blocks)[block]->native}.values[column];
+    return native_reader{(*sink_log->blocks)[block]->native.text()}
+      .values[column];
   }
 
   // The target has this row of the key 1.
@@ -337,6 +338,64 @@ CAF_TEST(an unchanged value is read when all before is durable) {
   CAF_CHECK(done->answered());
 }
 
+CAF_TEST(values that are large together are restored one after another) {
+  std::string large(5 << 20, 'x');
+  std::string key("\1\0\0\0\0\0\0\0", 8);
+  auto stored = "\x80\x80\xc0\x02" + large;
+  for (auto id : {'\1', '\2', '\3'}) {
+    key[0] = id;
+    reader_log->rows[key] = {{100, 0}, false, {stored}, {}};
+  }
+  auto b = at(200);
+  b.update({"1", "1", u});
+  b.insert({"9", "1", "x"});
+  b.update({"2", "2", u});
+  b.update({"3", "many", u});
+  auto done = send(b);
+  CAF_REQUIRE_EQUAL(blocks(), 1u);
+  CAF_CHECK_EQUAL(values(0, "id"), (strings{"1", "9"}));
+  CAF_CHECK_EQUAL(values(0, "body"), (strings{large, "x"}));
+  CAF_CHECK_EQUAL(reader_log->count("read"), 1u);
+  CAF_MESSAGE("what comes later waits");
+  auto later = send_row({"10", "1", "x"});
+  CAF_CHECK_EQUAL(blocks(), 1u);
+  make_durable(0);
+  CAF_CHECK_EQUAL(reader_log->count("read"), 2u);
+  CAF_REQUIRE_EQUAL(blocks(), 2u);
+  CAF_CHECK_EQUAL(values(1, "id"), strings{"2"});
+  CAF_CHECK(done->pending());
+  make_durable(1);
+  CAF_CHECK(done->answered());
+  CAF_MESSAGE("a change that cannot be written is put aside once");
+  CAF_CHECK_EQUAL(admin_log->letters->size(), 1u);
+  CAF_CHECK_EQUAL(blocks(), 3u);
+  make_durable(2);
+  CAF_CHECK(later->answered());
+}
+
+CAF_TEST(keys that the target did not answer are asked for again) {
+  for (auto id : {'\1', '\2'}) {
+    std::string key("\1\0\0\0\0\0\0\0", 8);
+    key[0] = id;
+    reader_log->rows[key] = {{100, 0}, false, {"\3old"}, {}};
+  }
+  reader_log->answered = 1;
+  auto b = at(200);
+  b.update({"1", "1", u});
+  b.update({"1", "2", u});
+  b.update({"2", "2", u});
+  auto done = send(b);
+  CAF_REQUIRE_EQUAL(blocks(), 1u);
+  CAF_CHECK_EQUAL(values(0, "n"), (strings{"1", "2"}));
+  make_durable(0);
+  CAF_REQUIRE_EQUAL(blocks(), 2u);
+  CAF_CHECK_EQUAL(reader_log->reads->back()->keys.size(), 1u);
+  CAF_CHECK_EQUAL(values(1, "body"), strings{"old"});
+  CAF_CHECK(done->pending());
+  make_durable(1);
+  CAF_CHECK(done->answered());
+}
+
 CAF_TEST(what comes behind an unchanged value waits for it) {
   reader_log->held = {"read"};
   auto b = at(200);
@@ -345,9 +404,9 @@ CAF_TEST(what comes behind an unchanged value waits for it) {
   send_row({"2", "2", "x"});
   CAF_CHECK_EQUAL(blocks(), 0u);
   store(100, "old");
-  answer(reader, reader_log->reads, 0,
-         stored_rows_ptr{
-           std::make_shared<clickhouse::stored_rows>(reader_log->rows)});
+  auto rows = std::make_shared<clickhouse::stored_rows>(reader_log->rows);
+  rows->answered = 1;
+  answer(reader, reader_log->reads, 0, stored_rows_ptr{rows});
   CAF_REQUIRE_EQUAL(blocks(), 2u);
   CAF_CHECK_EQUAL(values(0, "body"), strings{"old"});
   CAF_CHECK_EQUAL(values(1, "body"), strings{"x"});

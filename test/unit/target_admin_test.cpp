@@ -175,14 +175,48 @@ CAF_TEST(long lists of keys are asked for in parts) {
 CAF_TEST(large values are asked for in small parts) {
   auto table = make_target("t", {{"id", "Int64"}, {"a", "String"}}, 1);
   std::string value;
-  put_string(value, std::string(16 << 20, 'x'));
+  put_string(value, std::string(15 << 20, 'x'));
   on("IN (SELECT", stored(int64_key(1), 1, 1, false, value));
   target_admin uut{options, "p"};
   std::vector<std::string> keys;
-  for (int64_t i = 0; i < 256 + 127 + 63 + 2; ++i)
+  for (int64_t i = 0; i < 256 + 136 + 72 + 2; ++i)
     keys.push_back(int64_key(i));
-  CAF_CHECK(uut.read(*table, keys, {1}));
+  auto rows = uut.read(*table, keys, {1});
+  CAF_REQUIRE(rows);
+  CAF_CHECK_EQUAL(rows->answered, keys.size());
   CAF_CHECK_EQUAL(asked("IN (SELECT").size(), 4u);
+  CAF_MESSAGE("as many as are wanted");
+  rows = uut.read(*table, keys, {1}, 20 << 20);
+  CAF_REQUIRE(rows);
+  CAF_CHECK_EQUAL(rows->answered, 256u + 136u);
+  CAF_CHECK(rows->bytes > 30 << 20);
+}
+
+CAF_TEST(the sizes of values are asked for when an answer is too large) {
+  auto table = make_target("t", {{"id", "Int64"}, {"a", "String"}}, 1);
+  std::string value;
+  put_string(value, std::string(17 << 20, 'x'));
+  on("IN (SELECT", stored(int64_key(1), 1, 1, false, value));
+  std::string sizes;
+  for (auto [key, size] : {std::pair{1, 5}, {2, 2}, {3, 3}, {4, 1}}) {
+    put_integer(sizes, static_cast<int64_t>(key));
+    put_integer(sizes, static_cast<uint64_t>(size) << 20);
+  }
+  on("byteSize(`a`)", sizes);
+  target_admin uut{options, "p"};
+  std::vector<std::string> keys;
+  for (int64_t i = 1; i < 5; ++i)
+    keys.push_back(int64_key(i));
+  auto rows = uut.read(*table, keys, {1}, 8 << 20);
+  CAF_REQUIRE(rows);
+  CAF_CHECK_EQUAL(rows->answered, 2u);
+  CAF_REQUIRE_EQUAL(rows->size(), 1u);
+  CAF_CHECK(rows->begin()->second.values[0] == value);
+  CAF_CHECK_EQUAL(asked("IN (SELECT").size(), 3u);
+  CAF_MESSAGE("one that is too large by itself is read all the same");
+  rows = uut.read(*table, {keys[0]}, {1}, 8 << 20);
+  CAF_REQUIRE(rows);
+  CAF_CHECK_EQUAL(rows->answered, 1u);
 }
 
 CAF_TEST(a zero of either sign is one key) {

@@ -52,7 +52,7 @@ struct fixture {
   }
 
   strings values(const char* name) {
-    return out.block ? native_reader{out.block->native}.values[name]
+    return out.block ? native_reader{out.block->native.text()}.values[name]
                      : strings{};
   }
 
