@@ -126,7 +126,8 @@ source_admin::fill_unchanged(const change_batch& batch,
                              const std::vector<uint32_t>& changes) {
   for (auto i : changes) {
     const auto& table = *batch.tables[batch.changes[i].table];
-    if (table.identity != table_identity::key)
+    if (table.identity != table_identity::key
+        && has_unchanged(batch, batch.changes[i]))
       return fail(ec::table_unsuitable,
                   table.full_name()
                     + ": a value that the stream left out cannot be looked "

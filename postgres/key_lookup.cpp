@@ -14,14 +14,6 @@ key_lookup make_lookup(const table_description& table) {
   return result;
 }
 
-bool has_unchanged(const change_batch& batch, const change& x, size_t columns) {
-  if (x.row == change::no_row)
-    return false;
-  const auto* first = batch.cells.data() + x.row;
-  return std::any_of(first, first + columns,
-                     [](const auto& c) { return c.size == cell::unchanged; });
-}
-
 void add(key_lookup& look, const change_batch& batch, uint32_t index) {
   std::vector<std::string_view> key;
   for (auto column : look.key)
@@ -82,6 +74,14 @@ equality(PGconn* conn, const key_lookup& x, uint32_t column) {
 
 } // namespace
 
+bool has_unchanged(const change_batch& batch, const change& x) {
+  if (x.row == change::no_row)
+    return false;
+  const auto* first = batch.cells.data() + x.row;
+  return std::any_of(first, first + batch.tables[x.table]->columns.size(),
+                     [](const auto& c) { return c.size == cell::unchanged; });
+}
+
 std::vector<std::string> key_lookup::key_arrays() const {
   std::vector<std::vector<std::string>> columns(key.size());
   for (auto& column : columns)
@@ -102,8 +102,7 @@ make_lookups(const change_batch& batch, const std::vector<uint32_t>& changes) {
   for (auto i : changes) {
     const auto& x = batch.changes[i];
     const auto& table = *batch.tables[x.table];
-    if (table.identity != table_identity::key
-        || !has_unchanged(batch, x, table.columns.size()))
+    if (table.identity != table_identity::key || !has_unchanged(batch, x))
       continue;
     auto found = result.find(x.table);
     if (found == result.end())

@@ -26,6 +26,9 @@ struct key_lookup {
   std::vector<std::string> key_arrays() const;
 };
 
+/// Whether the stream left a value of the new row out.
+bool has_unchanged(const change_batch& batch, const change& x);
+
 /// By index of the table. Only changes with unchanged cells, and only of tables
 /// with a key. The batch must outlive it.
 using key_lookups = std::map<uint32_t, key_lookup>;
