@@ -3,6 +3,7 @@
 #include "actors/capture_confirm.hpp"
 #include "actors/capture_early.hpp"
 #include "actors/capture_fill.hpp"
+#include "actors/capture_shapes.hpp"
 #include "actors/capture_start.hpp"
 #include "actors/capture_tables.hpp"
 #include "actors/failing.hpp"
@@ -101,23 +102,17 @@ void describe(capture_ptr self, const postgres::relation& x) {
           resume(self);
           return;
         }
-        spdlog::info("table {} has a new shape: {} columns", table->full_name(),
-                     table->columns.size());
-        self->state.reader->describe(table);
-        resume(self);
+        self->state.passed_over.erase(table->full_name());
+        look_at_shape(self, table, [self, table] {
+          self->state.reader->describe(table);
+          resume(self);
+        });
       },
       [self, message](const caf::error& err) {
-        if (err != ec::table_unsuitable) {
+        if (err != ec::table_unsuitable)
           self->quit(err);
-          return;
-        }
-        // What the catalogue says now does not fit what the stream has: its
-        // rows cannot be read.
-        let_go(self, message->schema + "." + message->name, err,
-               [self, message] {
-                 self->state.reader->skip(*message);
-                 resume(self);
-               });
+        else
+          pass_over_shape(self, message, err, [self] { resume(self); });
       });
 }
 

@@ -91,6 +91,12 @@ struct capture_state {
   /// By table: up to where a row that the source should have filled was gone.
   std::map<std::string, lsn> rows_gone;
 
+  /// Why rows of tables have to be taken again, by full name.
+  std::map<std::string, std::string> outdated;
+
+  /// Shapes in a row, by table, that the catalogue did not have any more.
+  std::map<std::string, size_t> passed_over;
+
   reader_ptr reader;
 
   /// In the order in which they were read; `first_sent` numbers the front.

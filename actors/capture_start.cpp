@@ -1,5 +1,6 @@
 #include "actors/capture_start.hpp"
 
+#include "actors/capture_shapes.hpp"
 #include "actors/capture_tables.hpp"
 #include "actors/setup.hpp"
 #include "actors/state_marks.hpp"
@@ -40,8 +41,9 @@ bool is_still_ours(capture_ptr self, const state_map_ptr& saved) {
 
 // A table that is seen for the first time. When the pipeline starts its life,
 // the slot's start is the label of all; later each gets its own.
-table_state fresh_table(const capture_state& st, uint32_t oid) {
-  auto result = new_table(st, oid);
+table_state
+fresh_table(const capture_state& st, const table_description& table) {
+  auto result = new_table(st, table);
   if (st.options.snapshot && !is_known(st))
     result.label = st.start->start;
   return result;
@@ -86,7 +88,9 @@ void retake_quarantined(capture_state& st, state_map& changes) {
       spdlog::info("table {} was quarantined and is taken again: {}", name,
                    why);
       auto& x = table->second;
+      auto shape = std::move(x.shape);
       x = replaced_table(x.oid);
+      x.shape = std::move(shape);
       changes[{state_kind::table, name}] = to_json(x);
     }
     clear_marks(name, changes);
@@ -116,11 +120,16 @@ void remember(capture_ptr self, const reader_ptr& reader) {
     }
     auto known = st.tables.count(name) != 0;
     auto fresh
-      = known ? replaced_table(table->oid) : fresh_table(st, table->oid);
+      = known ? taken_again(st, *table, changes) : fresh_table(st, *table);
     changes[{state_kind::table, name}] = to_json(fresh);
     st.tables[name] = std::move(fresh);
   }
   retake_quarantined(st, changes);
+  for (const auto& table : outdated_tables(self, st.start->tables, changes)) {
+    auto& x = st.tables[table->full_name()];
+    x = taken_again(st, *table, changes);
+    changes[{state_kind::table, table->full_name()}] = to_json(x);
+  }
   auto source = identity_of(st);
   source.received = std::max(st.saved_received, st.start->start);
   source.confirmable = std::max(st.confirmable, st.start->start);
@@ -184,6 +193,8 @@ lsn highest_start(const capture_state& st) {
 
 result<void> read_tables(capture_state& st) {
   for (const auto& [key, value] : *st.saved) {
+    if (key.first == state_kind::retake && !value.empty())
+      st.outdated.emplace(key.second, value);
     if (key.first != state_kind::table)
       continue;
     auto x = parse_table_state(value);

@@ -2,6 +2,7 @@
 
 #include "actors/capture_confirm.hpp"
 #include "actors/capture_fill.hpp"
+#include "actors/capture_shapes.hpp"
 #include "actors/let_table_go.hpp"
 #include "actors/setup.hpp"
 #include "actors/state_marks.hpp"
@@ -21,6 +22,9 @@ void show_state(capture_state& st) {
 void snapshot_ended(capture_ptr self, const std::string& name) {
   self->state.snapshots.erase(name);
   show_state(self->state);
+  // It was altered meanwhile.
+  if (self->state.outdated.count(name) != 0)
+    look_for_tables(self);
 }
 
 void save(capture_ptr self, state_map&& changes, std::function<void()> then) {
@@ -100,7 +104,7 @@ void follow(capture_ptr self,
       auto name = table->full_name();
       auto known = st.tables.count(name) != 0;
       auto state
-        = known ? replaced_table(table->oid) : new_table(st, table->oid);
+        = known ? taken_again(st, *table, changes) : new_table(st, *table);
       changes[{state_kind::table, name}] = to_json(state);
       // It may have been let go again.
       if (known && !is_quarantined(st, name))
@@ -154,14 +158,22 @@ void compare_tables(capture_ptr self, const table_list_ptr& now) {
   state_map changes;
   for (const auto& name : gone_tables(st, *now))
     forget(self, name, changes);
+  auto outdated = std::make_shared<std::vector<table_description_ptr>>(
+    outdated_tables(self, *now, changes));
   auto appeared = std::any_of(now->begin(), now->end(), [&](const auto& x) {
     return is_new(st, *x) && st.snapshots.count(x->full_name()) == 0;
   });
-  auto then = [self, appeared] {
+  auto take_new_ones = [self, appeared] {
     if (appeared)
       set_up_again(self);
     else
       self->state.looking_for_tables = false;
+  };
+  auto then = [self, outdated, take_new_ones] {
+    if (outdated->empty())
+      take_new_ones();
+    else
+      follow(self, outdated, take_new_ones);
   };
   if (changes.empty())
     then();
@@ -211,9 +223,11 @@ void order_snapshots(capture_ptr self,
   show_state(st);
 }
 
-table_state new_table(const capture_state& st, uint32_t oid) {
+table_state new_table(const capture_state& st, const table_description& table) {
   table_state result;
-  result.oid = oid;
+  result.oid = table.oid;
+  if (table.shape)
+    result.shape = *table.shape;
   if (!st.options.snapshot)
     result.at = table_state::phase::streaming;
   return result;
@@ -267,6 +281,8 @@ void forget(capture_ptr self, const std::string& name, state_map& changes) {
   changes[{state_kind::table, name}] = to_json(x);
   clear_marks(name, changes);
   release(st, name);
+  if (st.outdated.erase(name) != 0)
+    changes[{state_kind::retake, name}] = "";
 }
 
 caf::result<atom::ack> retake(capture_ptr self, const std::string& name) {

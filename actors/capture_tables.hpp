@@ -21,7 +21,7 @@ bool is_quarantined(const capture_state& st, const std::string& table);
 void clear_marks(const std::string& table, state_map& changes);
 
 /// What is remembered of a table that is followed from now on.
-table_state new_table(const capture_state& st, uint32_t oid);
+table_state new_table(const capture_state& st, const table_description& table);
 
 /// The same for one whose name has been followed before: it is taken in any
 /// case, and what the target has from before goes.

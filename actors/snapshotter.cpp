@@ -506,6 +506,7 @@ snapshotter(snapshotter_ptr self, unit context, source_agent_actor source,
         // The snapshot in which it was read has ended with its session.
         x->state = table_state{};
         x->state.oid = x->order.state.oid;
+        x->state.shape = x->order.state.shape;
         x->state.retake = true;
       }
       if (x->state.at == table_state::phase::snapshot) {

@@ -50,14 +50,11 @@ result<postgres::source_look> look(postgres::source_admin& admin) {
   return result;
 }
 
-// A commit is in the log before it is visible: a look-up in between would see
-// the row as it was before the change that asks. Waits until the transactions
-// of the changes have ended for every snapshot taken from now on.
-result<void> wait_until_visible(source_agent_state& st, const change_batch& xs,
-                                const std::vector<uint32_t>& changes) {
-  std::set<uint32_t> asked;
-  for (auto i : changes)
-    asked.insert(xs.transactions[xs.changes[i].transaction].xid);
+// A commit is in the log before it is visible: a look in between would see what
+// was before the change that asks. Waits until the transactions have ended for
+// every snapshot taken from now on.
+result<void>
+wait_until_visible(source_agent_state& st, const std::set<uint32_t>& asked) {
   constexpr auto pause = std::chrono::milliseconds{5};
   constexpr auto patience = 200;
   for (auto tries = 0; !st.context.stopping(); ++tries) {
@@ -78,6 +75,14 @@ result<void> wait_until_visible(source_agent_state& st, const change_batch& xs,
   }
   st.context.numbers->resumes("transactions");
   return {};
+}
+
+std::set<uint32_t>
+transactions_of(const change_batch& xs, const std::vector<uint32_t>& changes) {
+  std::set<uint32_t> result;
+  for (auto i : changes)
+    result.insert(xs.transactions[xs.changes[i].transaction].xid);
+  return result;
 }
 
 } // namespace
@@ -108,6 +113,10 @@ source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
     },
     [self](atom::describe,
            const relation_ptr& x) -> caf::result<table_description_ptr> {
+      // The rows behind it may be of the transaction that altered the table.
+      auto visible = wait_until_visible(self->state, {x->xid});
+      if (!visible)
+        return to_error(visible.error());
       return answer_plain(self->state.admin->describe(*x));
     },
     [self](atom::check, const change_batch_ptr& xs,
@@ -116,7 +125,8 @@ source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
     },
     [self](atom::fill, const change_batch_ptr& xs,
            const change_list_ptr& changes) -> caf::result<change_batch_ptr> {
-      auto visible = wait_until_visible(self->state, *xs, *changes);
+      auto visible
+        = wait_until_visible(self->state, transactions_of(*xs, *changes));
       if (!visible)
         return to_error(visible.error());
       return answer_plain(self->state.admin->fill_unchanged(*xs, *changes));

@@ -20,6 +20,10 @@ constexpr const char* quarantine = "quarantine";
 /// were in the target. Whoever starts next need not take it again.
 constexpr const char* held = "held";
 
+/// Value: why the rows of the table have to be taken again, although it is
+/// followed. Empty once that has been ordered.
+constexpr const char* retake = "retake";
+
 } // namespace state_kind
 
 namespace state_marks {

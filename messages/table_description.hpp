@@ -1,5 +1,7 @@
 #pragma once
 
+#include "messages/table_shape.hpp"
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -100,14 +102,22 @@ struct table_description {
   bool full_old_rows = false;
   std::vector<column_description> columns;
 
+  /// How it came to be like that; null where nobody asked. Rows do not depend
+  /// on it: two descriptions that differ only here are equal.
+  table_shape_ptr shape;
+
   /// The key's column indexes in the key's own order; derived from `columns`.
   std::vector<uint32_t> key_columns() const;
 
   /// `schema.name`, unquoted; the name under which everything finds a table.
   std::string full_name() const;
 
-  friend bool operator==(const table_description&, const table_description&)
-    = default;
+  friend bool
+  operator==(const table_description& a, const table_description& b) {
+    return a.oid == b.oid && a.schema == b.schema && a.name == b.name
+           && a.comment == b.comment && a.identity == b.identity
+           && a.full_old_rows == b.full_old_rows && a.columns == b.columns;
+  }
 };
 
 using table_description_ptr = std::shared_ptr<const table_description>;

@@ -63,7 +63,7 @@ std::string to_json(const table_state& x) {
   boost::json::array done;
   for (const auto& [first, last] : x.done)
     done.push_back(boost::json::array{first, last});
-  return boost::json::serialize(boost::json::object{
+  boost::json::object result{
     {"phase", phases[static_cast<size_t>(x.at)]},
     {"oid", x.oid},
     {"label", to_string(x.label)},
@@ -73,7 +73,10 @@ std::string to_json(const table_state& x) {
     {"row_estimate", x.row_estimate},
     {"parts", std::move(parts)},
     {"done", std::move(done)},
-  });
+  };
+  if (x.shape.is_known())
+    result["shape"] = to_object(x.shape);
+  return boost::json::serialize(result);
 }
 
 result<table_state> parse_table_state(const std::string& json) {
@@ -91,6 +94,8 @@ result<table_state> parse_table_state(const std::string& json) {
     // States of an earlier version do not have it.
     if (const auto* oid = x.if_contains("oid"))
       result.oid = oid->to_number<uint32_t>();
+    if (const auto* shape = x.if_contains("shape"))
+      result.shape = shape_of(shape->as_object());
     result.label = *label;
     result.fill_until = *until;
     result.retake = x.at("retake").as_bool();

@@ -2,6 +2,7 @@
 
 #include "messages/ec.hpp"
 #include "messages/lsn.hpp"
+#include "messages/table_shape.hpp"
 
 #include <cstdint>
 #include <string>
@@ -38,6 +39,10 @@ struct table_state {
 
   /// The target may hold rows from before the label that are gone since.
   bool retake = false;
+
+  /// What the catalogue said when the table was taken, and since as far as it
+  /// did not matter.
+  table_shape shape;
 
   // The plan, valid in phase `snapshot`.
   int64_t committed_at = 0;

@@ -65,23 +65,34 @@ void pgoutput_decoder::use(shape& x) {
 void pgoutput_decoder::describe(table_description_ptr table) {
   auto& x = shapes_[table->oid];
   if (!x.announced || !fits(x.message, *table)) {
-    if (unknown_ == &x.message && x.announced)
-      error_ = {ec::source_failed, "the description of " + table->full_name()
-                                     + " does not fit its Relation message"};
     x.next = std::move(table);
     return;
   }
-  x.table = std::move(table);
+  // Who has seen it need not look at another one that says the same.
+  if (!x.table || *x.table != *table)
+    x.table = std::move(table);
   use(x);
   if (unknown_ == &x.message)
     unknown_ = nullptr;
 }
 
-void pgoutput_decoder::skip(uint32_t oid) {
+void pgoutput_decoder::skip(uint32_t oid, lsn end) {
   auto& x = shapes_[oid];
   x.skipped = true;
+  x.skipped_until = end;
   if (unknown_ == &x.message)
     unknown_ = nullptr;
+}
+
+// Asks for a description otherwise.
+bool pgoutput_decoder::may_skip(shape& x) {
+  if (transaction_.commit < x.skipped_until)
+    return true;
+  x.skipped = false;
+  x.table = nullptr;
+  x.message.xid = transaction_.xid;
+  unknown_ = &x.message;
+  return false;
 }
 
 pgoutput_decoder::verdict pgoutput_decoder::malformed(std::string why) {
@@ -178,19 +189,16 @@ pgoutput_decoder::verdict pgoutput_decoder::relation_message(cursor& in) {
     return malformed("Relation with unknown replica identity");
   auto& known = shapes_[x.oid];
   // The server repeats itself after every change of the catalogue.
-  if (known.announced && known.message == x)
+  if (known.announced && known.message == x && known.skipped)
     return verdict::more;
   known.announced = true;
   known.message = std::move(x);
+  known.message.xid = transaction_.xid;
   known.skipped = false;
-  if (known.table && fits(known.message, *known.table))
-    return verdict::more;
-  known.table = std::exchange(known.next, nullptr);
-  if (known.table && fits(known.message, *known.table)) {
-    use(known);
-    return verdict::more;
-  }
-  known.table = nullptr;
+  if (!known.table || !fits(known.message, *known.table))
+    known.table = std::exchange(known.next, nullptr);
+  // What it does not name may have changed: NOT NULL, types' labels, how the
+  // rows of before came to be. So one that fits is asked for all the same.
   unknown_ = &known.message;
   return verdict::unknown;
 }

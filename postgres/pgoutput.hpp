@@ -32,7 +32,14 @@ struct relation {
   char replica_identity = 'd';
   std::vector<relation_column> columns;
 
-  friend bool operator==(const relation&, const relation&) = default;
+  /// Transaction in which it was sent; not a part of it.
+  uint32_t xid = 0;
+
+  friend bool operator==(const relation& a, const relation& b) {
+    return a.oid == b.oid && a.schema == b.schema && a.name == b.name
+           && a.replica_identity == b.replica_identity
+           && a.columns == b.columns;
+  }
 };
 
 /// Whether rows of the relation can be read by the description: same table,
@@ -71,8 +78,8 @@ public:
   void describe(table_description_ptr table);
 
   /// Rows of this relation are passed over until its Relation message changes
-  /// or it is described.
-  void skip(uint32_t oid);
+  /// or it is described; those of commits from `end` on are not.
+  void skip(uint32_t oid, lsn end = lsn{UINT64_MAX});
 
   /// A larger message is a batch of its own, if its memory can be had.
   static constexpr size_t huge = 1 << 20;
@@ -142,6 +149,7 @@ private:
     table_description_ptr next;
     bool announced = false;
     bool skipped = false;
+    lsn skipped_until;
 
     // Of `table`, in the form in which rows need them.
     uint32_t columns = 0;
@@ -167,6 +175,7 @@ private:
   bool read_tuple(cursor& in, const shape& x, uint32_t base, cell* out);
   bool key_is_complete(const shape& x, const cell* row) const;
   bool same_key(const shape& x, const cell* a, const cell* b) const;
+  bool may_skip(shape& x);
   shape* find(uint32_t oid);
   change& add_change(shape& x, operation op);
   void use(shape& x);

@@ -116,7 +116,7 @@ pgoutput_decoder::verdict pgoutput_decoder::row_change(cursor& in, char type) {
     return malformed("a row of a relation that was not announced");
   auto& x = *found;
   if (x.skipped)
-    return verdict::more;
+    return may_skip(x) ? verdict::more : verdict::again;
   if (!batch_)
     start_batch();
   auto& b = *batch_;
@@ -198,10 +198,16 @@ pgoutput_decoder::verdict pgoutput_decoder::truncate(cursor& in) {
     return malformed("Truncate outside of a transaction");
   if (rows() > 0)
     return verdict::again;
+  auto tables = in;
   for (uint32_t i = 0; i < n; ++i) {
-    auto* x = find(in.u32());
+    auto* x = find(tables.u32());
     if (x == nullptr)
       return malformed("Truncate of a relation that was not announced");
+    if (x->skipped && !may_skip(*x))
+      return verdict::again;
+  }
+  for (uint32_t i = 0; i < n; ++i) {
+    auto* x = find(in.u32());
     if (x->skipped)
       continue;
     if (!batch_)

@@ -67,6 +67,10 @@ public:
     decoder_.skip(x.oid);
   }
 
+  void skip_until(const relation& x, lsn end) override {
+    decoder_.skip(x.oid, end);
+  }
+
   result<void> confirm(lsn pos) override;
   result<void> tick() override;
 

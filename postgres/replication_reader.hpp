@@ -24,8 +24,9 @@ struct read_outcome {
   /// may be confirmed. Zero when nothing new may be.
   lsn complete;
 
-  /// A Relation message whose description is not known. Reading goes on only
-  /// after `describe`; changes before it are in `batch`.
+  /// A Relation message: the server sends it when something about the table
+  /// may have changed. Reading goes on only after `describe` or `skip`; changes
+  /// before it are in `batch`.
   std::optional<relation> unknown;
 
   /// Nothing more can be read without waiting for the socket.
@@ -69,6 +70,9 @@ public:
   /// is quarantined. Until `describe`, or until its Relation message changes.
   virtual void skip(const relation& x) = 0;
 
+  /// The same up to a position: rows of later commits are asked for again.
+  virtual void skip_until(const relation& x, lsn end) = 0;
+
   /// Everything up to `pos` is durable. Never goes back; sent with the next
   /// status, which is sent now if `pos` moved and the last one is older than
   /// 100 ms or the server asked.
@@ -97,8 +101,8 @@ public:
   virtual lsn received() const = 0;
 };
 
-/// Connects and starts streaming. Tables that are known are given up front, so
-/// that their Relation messages need no question. Blocks up to the connection
+/// Connects and starts streaming. Tables that are known are given up front:
+/// whoever has seen their descriptions gets the same ones with the rows. Blocks up to the connection
 /// timeout.
 result<std::unique_ptr<replication_reader>>
 start_replication(const source_options& options,

@@ -2,6 +2,7 @@
 #include "postgres/admin_impl.hpp"
 #include "postgres/advice.hpp"
 #include "postgres/inspection.hpp"
+#include "postgres/shapes.hpp"
 
 #include <algorithm>
 
@@ -246,6 +247,8 @@ result<source_start> source_admin::set_up(lsn highest_start) {
   if (!after)
     return tl::unexpected{std::move(after.error())};
   result.tables = followed(*after, options);
+  if (auto done = read_shapes(*conn, options, result.tables); !done)
+    return tl::unexpected{std::move(done.error())};
   result.missing = std::move(after->missing);
   for (auto& x : after->problems)
     if (x.warning)

@@ -2,6 +2,7 @@
 
 #include "postgres/admin_impl.hpp"
 #include "postgres/inspection.hpp"
+#include "postgres/shapes.hpp"
 
 #include <algorithm>
 
@@ -88,7 +89,13 @@ result<table_description_ptr> source_admin::describe(const relation& x) {
   // has of it with it.
   if (i == tables->end())
     return table_description_ptr{};
-  return describe_as(*i, x);
+  auto described = describe_as(*i, x);
+  if (!described)
+    return described;
+  std::vector<table_description_ptr> result{std::move(*described)};
+  if (auto done = read_shapes(*conn, impl_->options_, result); !done)
+    return tl::unexpected{std::move(done.error())};
+  return result.front();
 }
 
 result<std::vector<table_description_ptr>> source_admin::tables() {
@@ -113,6 +120,8 @@ result<std::vector<table_description_ptr>> source_admin::tables() {
       result.push_back(
         std::make_shared<const table_description>(std::move(description)));
     }
+  if (auto done = read_shapes(*conn, impl_->options_, result); !done)
+    return tl::unexpected{std::move(done.error())};
   return result;
 }
 

@@ -19,6 +19,7 @@ struct fake_stream {
   std::vector<table_description_ptr> described;
   std::vector<std::string> skipped;
   std::vector<uint32_t> skipped_oids;
+  std::vector<std::pair<std::string, lsn>> passed_over;
   result<void> tick_result;
   result<void> confirm_result;
   lsn server;
@@ -62,6 +63,10 @@ public:
   void skip(const postgres::relation& x) override {
     x_->skipped.push_back(x.name);
     x_->skipped_oids.push_back(x.oid);
+  }
+
+  void skip_until(const postgres::relation& x, lsn end) override {
+    x_->passed_over.emplace_back(x.name, end);
   }
 
   result<void> confirm(lsn pos) override {

@@ -298,46 +298,6 @@ CAF_TEST(a relation that nobody asked for is passed over) {
   CAF_CHECK_EQUAL(passed_on(), 1u);
 }
 
-CAF_TEST(a relation that the catalogue does not explain is let go alone) {
-  source_log->failing["describe"] = ec::table_unsuitable;
-  store_log->held = {"save"};
-  start();
-  answer(router, batches, 0, atom::ack_v);
-  first_batch = 1;
-  answer(store, store_log->saves, 0, atom::ack_v);
-  postgres::read_outcome x;
-  x.unknown = relation_of(*orders);
-  give(x);
-  give(rows(lsn{300}));
-  readable();
-  // That it is let go is durable before a change after it can be confirmed.
-  CAF_CHECK_EQUAL(store_log->state("quarantine", "public.orders"),
-                  "describe failed");
-  CAF_CHECK(stream->skipped.empty());
-  CAF_CHECK_EQUAL(passed_on(), 0u);
-  answer(store, store_log->saves, 1, atom::ack_v);
-  CAF_CHECK_EQUAL(stream->skipped, std::vector<std::string>{"orders"});
-  CAF_CHECK_EQUAL(passed_on(), 1u);
-  CAF_CHECK_EQUAL(*end, "");
-  CAF_CHECK_EQUAL(context.numbers->table("public.orders")->look(0).quarantine,
-                  "describe failed");
-}
-
-CAF_TEST(a table that was let go stays so when its shape changes) {
-  source_log->failing["describe"] = ec::table_unsuitable;
-  start_streaming();
-  postgres::read_outcome x;
-  x.unknown = relation_of(*orders);
-  give(x);
-  readable();
-  source_log->failing.clear();
-  give(x);
-  readable();
-  CAF_CHECK_EQUAL(source_log->count("describe"), 1u);
-  CAF_CHECK_EQUAL(stream->skipped.size(), 2u);
-  CAF_CHECK(stream->described.empty());
-}
-
 CAF_TEST(ends with the reason when a relation cannot be described) {
   source_log->failing["describe"] = ec::source_unavailable;
   start_streaming();

@@ -1,0 +1,159 @@
+#include "actors/capture_shapes.hpp"
+
+#include "actors/setup.hpp"
+#include "actors/state_marks.hpp"
+
+namespace millrace {
+
+namespace {
+
+using map_type = state_map;
+
+// So many shapes in a row that the catalogue does not have are no coincidence.
+constexpr size_t max_passed_over = 20;
+
+auto quit_on_error(capture_ptr self) {
+  return [self](const caf::error& err) { self->quit(err); };
+}
+
+void save(capture_ptr self, map_type&& changes, std::function<void()> then) {
+  self
+    ->request(self->state.to.store, caf::infinite, atom::save_v,
+              state_map_ptr{std::make_shared<map_type>(std::move(changes))})
+    .then([then = std::move(then)](atom::ack) { then(); }, quit_on_error(self));
+}
+
+// Null when nothing is remembered of this very table.
+table_state* find(capture_state& st, const table_description& table) {
+  auto i = st.tables.find(table.full_name());
+  if (i == st.tables.end() || i->second.at == table_state::phase::dropped
+      || i->second.oid != table.oid || !table.shape)
+    return nullptr;
+  return &i->second;
+}
+
+bool adopt(capture_state& st, table_state& x, const table_description& table) {
+  // Whoever takes a snapshot writes the state meanwhile.
+  if (!table.shape->is_known() || st.snapshots.count(table.full_name()) != 0)
+    return false;
+  auto next = successor(x.shape, *table.shape);
+  if (next == x.shape)
+    return false;
+  x.shape = std::move(next);
+  return true;
+}
+
+// Without snapshots the target has no more than what the log has told.
+void tell_outdated(capture_state& st, const std::string& table,
+                   const std::string& why) {
+  spdlog::warn("table {}: {}; rows from before are not taken again because of "
+               "[source] snapshot = \"never\"",
+               table, why);
+  st.context.numbers->table(table)->note("rows from before may differ: " + why);
+}
+
+std::string why_taken_again(capture_state& st, const table_state& x,
+                            const table_description& table) {
+  auto noted = st.outdated.find(table.full_name());
+  if (noted != st.outdated.end())
+    return noted->second;
+  return why_outdated(x.shape, *table.shape);
+}
+
+} // namespace
+
+void look_at_shape(capture_ptr self, const table_description_ptr& table,
+                   std::function<void()> then) {
+  auto& st = self->state;
+  auto* x = find(st, *table);
+  if (x == nullptr) {
+    then();
+    return;
+  }
+  auto name = table->full_name();
+  auto why = why_outdated(x->shape, *table->shape);
+  if (!why.empty() && st.options.snapshot) {
+    note_outdated(self, name, why, std::move(then));
+    return;
+  }
+  if (!why.empty())
+    tell_outdated(st, name, why);
+  if (adopt(st, *x, *table))
+    save(self, {{{state_kind::table, name}, to_json(*x)}}, [] {});
+  then();
+}
+
+void note_outdated(capture_ptr self, const std::string& table,
+                   const std::string& why, std::function<void()> then) {
+  self->state.outdated.emplace(table, why);
+  save(self, {{{state_kind::retake, table}, why}},
+       [self, then = std::move(then)] {
+         then();
+         look_for_tables(self);
+       });
+}
+
+void pass_over_shape(capture_ptr self, const relation_ptr& shape,
+                     const caf::error& why, std::function<void()> then) {
+  auto& st = self->state;
+  auto name = shape->schema + "." + shape->name;
+  if (!st.options.snapshot || ++st.passed_over[name] > max_passed_over) {
+    let_go(self, name, why, [self, shape, then = std::move(then)] {
+      self->state.reader->skip(*shape);
+      then();
+    });
+    return;
+  }
+  // All that the log has of this shape lies before here: the catalogue is
+  // ahead, and with a transaction that is not visible yet nobody else has
+  // written the shape.
+  auto pass = [self, shape, name, why, then = std::move(then)](lsn end) {
+    note_outdated(self, name, text_of(why), [self, shape, end, then] {
+      self->state.reader->skip_until(*shape, end);
+      then();
+    });
+  };
+  self->request(st.to.source, caf::infinite, atom::position_v)
+    .then(std::move(pass), quit_on_error(self));
+}
+
+std::vector<table_description_ptr>
+outdated_tables(capture_ptr self, const std::vector<table_description_ptr>& now,
+                map_type& changes) {
+  auto& st = self->state;
+  std::vector<table_description_ptr> result;
+  for (const auto& table : now) {
+    auto name = table->full_name();
+    auto* x = find(st, *table);
+    if (x == nullptr || st.snapshots.count(name) != 0
+        || is_quarantined(st, name))
+      continue;
+    auto why = why_taken_again(st, *x, *table);
+    if (!why.empty() && st.options.snapshot) {
+      spdlog::warn("table {} is taken again: {}", name, why);
+      result.push_back(table);
+      continue;
+    }
+    if (!why.empty())
+      tell_outdated(st, name, why);
+    if (adopt(st, *x, *table))
+      changes[{state_kind::table, name}] = to_json(*x);
+  }
+  return result;
+}
+
+table_state taken_again(capture_state& st, const table_description& table,
+                        map_type& changes) {
+  auto name = table.full_name();
+  auto result = replaced_table(table.oid);
+  auto known = st.tables.find(name);
+  if (table.shape)
+    result.shape = known != st.tables.end()
+                     ? successor(known->second.shape, *table.shape)
+                     : *table.shape;
+  if (st.outdated.erase(name) != 0)
+    changes[{state_kind::retake, name}] = "";
+  return result;
+}
+
+} // namespace millrace
