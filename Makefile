@@ -1,7 +1,7 @@
 # The front door: thin, each target is a script in tools/ or a command of cmake, ninja or ctest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: build test sanitize fuzz demo bench lint format install clean help
+.PHONY: build test sanitize chaos fuzz demo bench lint format install clean help
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -10,6 +10,8 @@ PARTS ?=
 TARGET ?=
 LINT ?=
 TESTS ?=
+SEED ?=
+MINUTES ?=
 
 help: ## This list
 	@echo "millrace: a live PostgreSQL database in ClickHouse"
@@ -30,6 +32,12 @@ test: ## All tests: unit and integration, with servers of their own
 sanitize: ## The tests with ASan and UBSan, in build-asan/; TESTS=regex for some
 	@tools/install-deps build olap test
 	@TESTS="$(TESTS)" tools/sanitize
+
+chaos: ## Random statements, schema changes and faults, then a comparison; SEED=n, MINUTES=n (5)
+	@tools/install-deps build olap test
+	@tools/build all
+	@MILLRACE_BINARY=$(CURDIR)/build/millrace MILLRACE_FAULTS_BINARY=$(CURDIR)/build/test/millrace_faults MILLRACE_SEED="$(SEED)" \
+	  MILLRACE_MINUTES="$(or $(MINUTES),5)" /usr/bin/python3 -m pytest -q -s -p no:cacheprovider test/integration/test_chaos.py
 
 demo: ## A shop's database, live in ClickHouse; ends with Ctrl-C or after DURATION=n seconds
 	@tools/install-deps build olap demo
