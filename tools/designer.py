@@ -31,20 +31,14 @@ class Designer(Writer):
         while not self.stopping.wait(self.random.random() * self.PAUSE):
             change = self.random.choice(self.CHANGES)
             try:
-                if self.connection is None or self.connection.closed:
-                    self.connection = self.connect()
-                with self.connection.cursor() as cursor:
+                with self._cursor() as cursor:
                     cursor.execute("SET statement_timeout = '20s'; SET lock_timeout = '2s'")
                     getattr(self, change)(cursor)
                 self.connection.commit()
                 self.transactions += 1
                 self.done[change] = self.done.get(change, 0) + 1
             except psycopg2.Error:
-                self.errors += 1
-                try:
-                    self.connection and self.connection.rollback()
-                except psycopg2.Error:
-                    self.connection = None
+                self._recover()
 
     CHANGES = ("add_column", "add_column", "drop_column", "rename_column", "widen", "enum", "truncate", "table", "rows", "rows",
                "rewrite", "prepared", "nullability", "identity", "large", "message", "partition")

@@ -40,9 +40,7 @@ class Writer:
     def _run(self):
         while not self.stopping.is_set():
             try:
-                if self.connection is None or self.connection.closed:
-                    self.connection = self.connect()
-                with self.connection.cursor() as cursor:
+                with self._cursor() as cursor:
                     cursor.execute("SET statement_timeout = '20s'")
                     for _ in range(self.random.choice([1, 1, 2, 5, 20])):
                         getattr(self, self.random.choice(self.STATEMENTS))(cursor)
@@ -52,12 +50,20 @@ class Writer:
                     self.connection.commit()
                 self.transactions += 1
             except psycopg2.Error:
-                self.errors += 1
-                try:
-                    self.connection and self.connection.rollback()
-                except psycopg2.Error:
-                    self.connection = None
+                self._recover()
                 self.stopping.wait(0.05)
+
+    def _cursor(self):
+        if self.connection is None or self.connection.closed:
+            self.connection = self.connect()
+        return self.connection.cursor()
+
+    def _recover(self):
+        self.errors += 1
+        try:
+            self.connection and self.connection.rollback()
+        except psycopg2.Error:
+            self.connection = None
 
     STATEMENTS = ("account", "account", "many_accounts", "pair", "pair", "document", "document", "document", "audit", "audit", "line",
                   "savepoint", "remove")
