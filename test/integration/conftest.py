@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
 sys.dont_write_bytecode = True
 
+from millrace_compare import assert_equal  # noqa: E402
 from millrace_servers import Stage  # noqa: E402
 
 
@@ -49,6 +50,24 @@ def database(request, source, target):
         source.execute("SELECT pg_drop_replication_slot(%s)", (slot,))
     source.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     target.query(f"DROP DATABASE IF EXISTS `{name}`")
+
+
+@pytest.fixture
+def sql(source, database):
+    """Runs statements in the test's database: sql("INSERT ...") or rows = sql("SELECT ...", values)."""
+    return lambda statements, values=None: source.execute(statements, values, database=database)
+
+
+@pytest.fixture
+def same(source, target, database):
+    """Waits for the node, compares all tables, and no change went to the dead letters."""
+    def check(node, letters=0, **options):
+        node.wait_caught_up(90)
+        results = assert_equal(source, target, database, seconds=60, **options)
+        found = target.rows(f"SELECT op, position, key, error FROM `{database}`._dead_letters ORDER BY version LIMIT 5")
+        assert target.value(f"SELECT count() FROM `{database}`._dead_letters") == letters, found
+        return results
+    return check
 
 
 @pytest.fixture

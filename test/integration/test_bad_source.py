@@ -7,11 +7,9 @@ from millrace_servers import free_port, wait_until
 from tcp_proxy import TcpProxy
 
 
-@pytest.fixture
-def sql(source, database):
-    source.execute("CREATE TABLE orders (id bigint PRIMARY KEY, note text); INSERT INTO orders SELECT g, 'n' || g FROM generate_series(1, 100) g",
-                   database=database)
-    return lambda statements, values=None: source.execute(statements, values, database=database)
+@pytest.fixture(autouse=True)
+def orders(sql):
+    sql("CREATE TABLE orders (id bigint PRIMARY KEY, note text); INSERT INTO orders SELECT g, 'n' || g FROM generate_series(1, 100) g")
 
 
 def slots(source, database):

@@ -12,11 +12,6 @@ ENGINE = "ENGINE = ReplacingMergeTree(_version, _deleted) ORDER BY (id)"
 
 
 @pytest.fixture
-def sql(source, database):
-    return lambda statements, values=None: source.execute(statements, values, database=database)
-
-
-@pytest.fixture
 def letters(target, database):
     """The open dead letters: (operation, key, event, error)."""
     return lambda table="orders": [(op, json.loads(key), json.loads(event), error) for op, key, event, error in target.rows(

@@ -9,11 +9,6 @@ from millrace_servers import wait_until
 
 
 @pytest.fixture
-def sql(source, database):
-    return lambda statements, values=None: source.execute(statements, values, database=database)
-
-
-@pytest.fixture
 def streaming(source, target, database, nodes):
     """Starts a node and waits for the end of its snapshots; `equal` of it waits for the stream."""
     def start(**options):

@@ -11,11 +11,6 @@ from millrace_servers import wait_until
 MB = 1 << 20
 
 
-@pytest.fixture
-def sql(source, database):
-    return lambda statements, values=None: source.execute(statements, values, database=database)
-
-
 def peak(node):
     """VmHWM: the largest resident size since the start."""
     with open(f"/proc/{node.pid}/status") as status:

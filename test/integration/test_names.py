@@ -1,18 +1,11 @@
 """Names with everything in them, and tables in numbers."""
 
-import pytest
-
 from millrace_compare import assert_equal, quote_source, target_name, type_differences
 from millrace_servers import wait_until
 
 NAMES = ['Quo"te', "sp ace", " lead", "trail ", "dot.ted", "back\\slash", "back\\\\two\\n", "tick`ed", "it's", "日本語", "SELECT", "select", "Ünï", "1digit",
          "semi;colon", "-- comment", "/* comment */", "{brace:Type}", "[br]ack", "$1", "%s %d", "?", "@#!~^&|", "new\nline", "t\tab", "*star*", "a,b(c)",
          "_underscore", "x" * 63, "table", "order", "NULL", "true", "\\N", "=", "ẞ" * 21, "\U0001f600", "final", "prewhere", "array", "default", "Tuple(a)"]
-
-
-@pytest.fixture
-def sql(source, database):
-    return lambda statements, values=None: source.execute(statements, values, database=database)
 
 
 def name_table(name, columns="id int PRIMARY KEY, v text", schema="public"):

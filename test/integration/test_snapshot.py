@@ -8,25 +8,9 @@ import threading
 
 import pytest
 
-from millrace_compare import assert_equal
 from millrace_servers import wait_until
 
 SMALL = {"limits": {"snapshot-chunk-bytes": 65536}}
-
-
-@pytest.fixture
-def sql(source, database):
-    return lambda statements, values=None: source.execute(statements, values, database=database)
-
-
-@pytest.fixture
-def same(source, target, database):
-    def check(node, **options):
-        node.wait_caught_up(90)
-        results = assert_equal(source, target, database, seconds=30, **options)
-        assert target.value(f"SELECT count() FROM `{database}`._dead_letters") == 0
-        return results
-    return check
 
 
 @pytest.fixture

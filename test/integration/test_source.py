@@ -12,11 +12,6 @@ from millrace_compare import assert_equal
 from millrace_servers import wait_until
 
 
-@pytest.fixture
-def sql(source, database):
-    return lambda statements, values=None: source.execute(statements, values, database=database)
-
-
 def fails(node, *texts):
     """It ends by itself, for good, and says why."""
     assert node.wait(60) == 1

@@ -12,11 +12,6 @@ BODY = "(SELECT string_agg(md5(concat(%s, g)::text), '') FROM generate_series(1,
 
 
 @pytest.fixture
-def sql(source, database):
-    return lambda statements, values=None: source.execute(statements, values, database=database)
-
-
-@pytest.fixture
 def docs(sql):
     """Fifty rows of 6,400 bytes out of line, some of them null."""
     sql("CREATE TABLE docs (id int PRIMARY KEY, title text, body text, tags text[], meta jsonb, raw bytea, n numeric)")
@@ -41,18 +36,6 @@ def streaming(nodes, docs):
         node.wait_caught_up(60)
         return node
     return start
-
-
-@pytest.fixture
-def same(source, target, database):
-    """Waits for the node, compares all tables, and no change went to the dead letters."""
-    def check(node, letters=0, **options):
-        node.wait_caught_up(60)
-        results = assert_equal(source, target, database, seconds=30, **options)
-        found = target.rows(f"SELECT op, position, key, error FROM `{database}`._dead_letters ORDER BY version LIMIT 5")
-        assert target.value(f"SELECT count() FROM `{database}`._dead_letters") == letters, found
-        return results
-    return check
 
 
 class Frozen:

@@ -54,6 +54,24 @@ std::string stored(std::string key, uint64_t major, uint64_t minor,
   return key + values;
 }
 
+/// A server with a database, whose user may do everything.
+struct fixture : fake_clickhouse {
+  fixture() {
+    on("version()", "26.7.1.1\n");
+    on("system.databases", "1\n");
+    on("CHECK GRANT", "1\n");
+  }
+
+  /// What the survey of no table says.
+  std::vector<problem> survey() {
+    std::vector<std::string> plan;
+    target_admin uut{options, "p"};
+    auto x = uut.survey({}, plan);
+    CAF_REQUIRE(x);
+    return *x;
+  }
+};
+
 const problem* find(const std::vector<problem>& xs, const std::string& part) {
   for (auto& x : xs)
     if ((x.subject + ": " + x.text + ": " + x.remedy).find(part)
@@ -64,7 +82,7 @@ const problem* find(const std::vector<problem>& xs, const std::string& part) {
 
 } // namespace
 
-CAF_TEST_FIXTURE_SCOPE(target_admin_tests, fake_clickhouse)
+CAF_TEST_FIXTURE_SCOPE(target_admin_tests, fixture)
 
 CAF_TEST(prepare makes what is missing and nothing else) {
   on("system.databases", "_dead_letters\n");
@@ -363,30 +381,19 @@ CAF_TEST(the survey names what stands in the way) {
 }
 
 CAF_TEST(the survey knows what looking rows up needs) {
-  on("version()", "26.7.1.1\n");
-  on("system.databases", "1\n");
-  on("CHECK GRANT", "1\n");
   on("CHECK GRANT CREATE TEMPORARY TABLE ON *.*", "0\n");
-  std::vector<std::string> plan;
-  target_admin uut{options, "p"};
-  auto x = uut.survey({}, plan);
-  CAF_REQUIRE(x);
-  CAF_REQUIRE_EQUAL(x->size(), 1u);
-  CAF_CHECK(find(*x, "GRANT CREATE TEMPORARY TABLE ON *.* TO `default`")
+  auto x = survey();
+  CAF_REQUIRE_EQUAL(x.size(), 1u);
+  CAF_CHECK(find(x, "GRANT CREATE TEMPORARY TABLE ON *.* TO `default`")
             != nullptr);
 }
 
 CAF_TEST(the survey knows users that were granted nothing but to read) {
-  on("version()", "26.7.1.1\n");
-  on("system.databases", "1\n");
   on("CHECK GRANT", "0\n");
   on("CHECK GRANT SELECT", "1\n");
-  std::vector<std::string> plan;
-  target_admin uut{options, "p"};
-  auto x = uut.survey({}, plan);
-  CAF_REQUIRE(x);
-  CAF_CHECK(find(*x, "it may only read: it lacks privileges on database \"d\": "
-                     "INSERT")
+  CAF_CHECK(find(survey(),
+                 "it may only read: it lacks privileges on database \"d\": "
+                 "INSERT")
             != nullptr);
 }
 
@@ -419,15 +426,10 @@ CAF_TEST(what an existing table does to its rows is noticed) {
 }
 
 CAF_TEST(the survey knows users that may only read) {
-  on("version()", "26.7.1.1\n");
-  on("system.databases", "1\n");
   on("getSetting('readonly')", "2\n");
-  std::vector<std::string> plan;
-  target_admin uut{options, "p"};
-  auto x = uut.survey({}, plan);
-  CAF_REQUIRE(x);
-  CAF_REQUIRE_EQUAL(x->size(), 1u);
-  CAF_CHECK(x->front().code == ec::target_refused);
+  auto x = survey();
+  CAF_REQUIRE_EQUAL(x.size(), 1u);
+  CAF_CHECK(x.front().code == ec::target_refused);
 }
 
 CAF_TEST(a server that cannot be asked is a failure of the survey) {
@@ -441,13 +443,8 @@ CAF_TEST(a server that cannot be asked is a failure of the survey) {
 
 CAF_TEST(older servers without check grant are taken at their word) {
   on("version()", "23.8.1.1\n");
-  on("system.databases", "1\n");
   on("CHECK GRANT", "Syntax error", 62);
-  std::vector<std::string> plan;
-  target_admin uut{options, "p"};
-  auto x = uut.survey({}, plan);
-  CAF_REQUIRE(x);
-  CAF_CHECK(x->empty());
+  CAF_CHECK(survey().empty());
 }
 
 CAF_TEST(inserts of an earlier run are ended and of no other pipeline) {
