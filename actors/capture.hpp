@@ -94,8 +94,13 @@ struct capture_state {
   /// Why rows of tables have to be taken again, by full name.
   std::map<std::string, std::string> outdated;
 
-  /// Shapes in a row, by table, that the catalogue did not have any more.
-  std::map<std::string, size_t> passed_over;
+  /// Shapes in a row that the catalogue did not have any more, and up to where
+  /// they are passed over.
+  struct passed_shapes {
+    size_t times = 0;
+    lsn end;
+  };
+  std::map<std::string, passed_shapes> passed_over;
 
   reader_ptr reader;
 

@@ -97,7 +97,15 @@ void pass_over_shape(capture_ptr self, const relation_ptr& shape,
                      const caf::error& why, std::function<void()> then) {
   auto& st = self->state;
   auto name = shape->schema + "." + shape->name;
-  if (!st.options.snapshot || ++st.passed_over[name] > max_passed_over) {
+  auto& passed = st.passed_over[name];
+  // One of several that were gone when the catalogue was looked at: the table
+  // is being taken again already, under a label behind all of them.
+  if (passed.end.value != 0 && st.reader->received() <= passed.end) {
+    st.reader->skip_until(*shape, passed.end);
+    then();
+    return;
+  }
+  if (!st.options.snapshot || ++passed.times > max_passed_over) {
     let_go(self, name, why, [self, shape, then = std::move(then)] {
       self->state.reader->skip(*shape);
       then();
@@ -108,6 +116,7 @@ void pass_over_shape(capture_ptr self, const relation_ptr& shape,
   // ahead, and with a transaction that is not visible yet nobody else has
   // written the shape.
   auto pass = [self, shape, name, why, then = std::move(then)](lsn end) {
+    self->state.passed_over[name].end = end;
     note_outdated(self, name, text_of(why), [self, shape, end, then] {
       self->state.reader->skip_until(*shape, end);
       then();

@@ -195,10 +195,31 @@ CAF_TEST(a shape that the catalogue does not have is passed over) {
   CAF_CHECK_EQUAL(snapshots->size(), 1u);
 }
 
+CAF_TEST(several shapes that the catalogue does not have are one reason) {
+  start_streaming();
+  source_log->failing["describe"] = ec::table_unsuitable;
+  source_log->position = lsn{7'777};
+  for (uint64_t i = 0; i < 100; ++i) {
+    stream->received = lsn{6'000 + i};
+    give(relation_message());
+    readable();
+  }
+  CAF_CHECK_EQUAL(stream->passed_over.size(), 100u);
+  CAF_CHECK_EQUAL(source_log->count("position"), 1u);
+  CAF_CHECK_EQUAL(store_log->state("quarantine", "public.orders"), "");
+  CAF_MESSAGE("what comes later is looked at anew");
+  stream->received = lsn{7'778};
+  give(relation_message());
+  readable();
+  CAF_CHECK_EQUAL(source_log->count("position"), 2u);
+}
+
 CAF_TEST(a table whose shapes are never understood is let go) {
   start_streaming();
   source_log->failing["describe"] = ec::table_unsuitable;
-  for (int i = 0; i < 21; ++i) {
+  for (uint64_t i = 0; i < 21; ++i) {
+    source_log->position = lsn{6'000 + i};
+    stream->received = lsn{6'000 + i};
     give(relation_message());
     readable();
   }
