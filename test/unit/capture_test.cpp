@@ -395,9 +395,15 @@ CAF_TEST(what follows a row that is gone is filled too) {
   gone.changes[0].op = operation::remove;
   gone.changes[0].row = change::no_row;
   change_batch_ptr answered = std::make_shared<change_batch>(gone);
+  // What the next start has to know is durable before anything goes on.
+  store_log->held = {"save"};
+  auto saves = store_log->saves->size();
   answer(source, source_log->fills, 0, answered);
-  // What the next start has to know is remembered before anything goes on.
   CAF_CHECK_EQUAL(saved().fill_until, lsn{3'000});
+  CAF_REQUIRE_EQUAL(store_log->saves->size(), saves + 1);
+  CAF_CHECK_EQUAL(source_log->fills->size(), 1u);
+  CAF_CHECK_EQUAL(passed_on(), 0u);
+  answer(store, store_log->saves, saves, atom::ack_v);
   CAF_REQUIRE_EQUAL(source_log->fills->size(), 2u);
   CAF_CHECK_EQUAL(source_log->fills->back().changes, indexes{1});
   CAF_CHECK_EQUAL(passed_on(), 0u);
