@@ -91,8 +91,14 @@ struct capture_state {
   /// By table: up to where a row that the source should have filled was gone.
   std::map<std::string, lsn> rows_gone;
 
-  /// Why rows of tables have to be taken again, by full name.
-  std::map<std::string, std::string> outdated;
+  /// Rows of a table have to be taken again: why, and behind which position.
+  struct outdated_mark {
+    std::string why;
+    lsn at;
+  };
+
+  /// By full name.
+  std::map<std::string, outdated_mark> outdated;
 
   /// Shapes in a row that the catalogue did not have any more, and up to where
   /// they are passed over.

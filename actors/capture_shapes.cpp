@@ -3,23 +3,19 @@
 #include "actors/setup.hpp"
 #include "actors/state_marks.hpp"
 
+#include <algorithm>
+
 namespace millrace {
 
 namespace {
 
-using map_type = state_map;
-
 // So many shapes in a row that the catalogue does not have are no coincidence.
 constexpr size_t max_passed_over = 20;
 
-auto quit_on_error(capture_ptr self) {
-  return [self](const caf::error& err) { self->quit(err); };
-}
-
-void save(capture_ptr self, map_type&& changes, std::function<void()> then) {
+void save(capture_ptr self, state_map&& changes, std::function<void()> then) {
   self
     ->request(self->state.to.store, caf::infinite, atom::save_v,
-              state_map_ptr{std::make_shared<map_type>(std::move(changes))})
+              state_map_ptr{std::make_shared<state_map>(std::move(changes))})
     .then([then = std::move(then)](atom::ack) { then(); }, quit_on_error(self));
 }
 
@@ -52,14 +48,6 @@ void tell_outdated(capture_state& st, const std::string& table,
   st.context.numbers->table(table)->note("rows from before may differ: " + why);
 }
 
-std::string why_taken_again(capture_state& st, const table_state& x,
-                            const table_description& table) {
-  auto noted = st.outdated.find(table.full_name());
-  if (noted != st.outdated.end())
-    return noted->second;
-  return why_outdated(x.shape, *table.shape);
-}
-
 } // namespace
 
 void look_at_shape(capture_ptr self, const table_description_ptr& table,
@@ -73,7 +61,7 @@ void look_at_shape(capture_ptr self, const table_description_ptr& table,
   auto name = table->full_name();
   auto why = why_outdated(x->shape, *table->shape);
   if (!why.empty() && st.options.snapshot) {
-    note_outdated(self, name, why, std::move(then));
+    note_outdated(self, name, why, st.reader->received(), std::move(then));
     return;
   }
   if (!why.empty())
@@ -84,9 +72,12 @@ void look_at_shape(capture_ptr self, const table_description_ptr& table,
 }
 
 void note_outdated(capture_ptr self, const std::string& table,
-                   const std::string& why, std::function<void()> then) {
-  self->state.outdated.emplace(table, why);
-  save(self, {{{state_kind::retake, table}, why}},
+                   const std::string& why, lsn at, std::function<void()> then) {
+  auto& mark = self->state.outdated[table];
+  if (mark.why.empty())
+    mark.why = why;
+  mark.at = std::max(mark.at, at);
+  save(self, {{{state_kind::retake, table}, mark.why}},
        [self, then = std::move(then)] {
          then();
          look_for_tables(self);
@@ -112,12 +103,11 @@ void pass_over_shape(capture_ptr self, const relation_ptr& shape,
     });
     return;
   }
-  // All that the log has of this shape lies before here: the catalogue is
-  // ahead, and with a transaction that is not visible yet nobody else has
-  // written the shape.
+  // All that the log has of this shape lies before here: the catalogue, which
+  // is asked once the transaction is visible, is ahead.
   auto pass = [self, shape, name, why, then = std::move(then)](lsn end) {
     self->state.passed_over[name].end = end;
-    note_outdated(self, name, text_of(why), [self, shape, end, then] {
+    note_outdated(self, name, text_of(why), end, [self, shape, end, then] {
       self->state.reader->skip_until(*shape, end);
       then();
     });
@@ -128,7 +118,7 @@ void pass_over_shape(capture_ptr self, const relation_ptr& shape,
 
 std::vector<table_description_ptr>
 outdated_tables(capture_ptr self, const std::vector<table_description_ptr>& now,
-                map_type& changes) {
+                state_map& changes) {
   auto& st = self->state;
   std::vector<table_description_ptr> result;
   for (const auto& table : now) {
@@ -137,32 +127,48 @@ outdated_tables(capture_ptr self, const std::vector<table_description_ptr>& now,
     if (x == nullptr || st.snapshots.count(name) != 0
         || is_quarantined(st, name))
       continue;
-    auto why = why_taken_again(st, *x, *table);
+    auto noted = st.outdated.find(name);
+    auto why = noted != st.outdated.end()
+                 ? noted->second.why
+                 : why_outdated(x->shape, *table->shape);
     if (!why.empty() && st.options.snapshot) {
       spdlog::warn("table {} is taken again: {}", name, why);
       result.push_back(table);
-      continue;
+    } else {
+      if (!why.empty())
+        tell_outdated(st, name, why);
+      if (adopt(st, *x, *table))
+        changes[{state_kind::table, name}] = to_json(*x);
     }
-    if (!why.empty())
-      tell_outdated(st, name, why);
-    if (adopt(st, *x, *table))
-      changes[{state_kind::table, name}] = to_json(*x);
   }
   return result;
 }
 
 table_state taken_again(capture_state& st, const table_description& table,
-                        map_type& changes) {
+                        state_map& changes) {
   auto name = table.full_name();
   auto result = replaced_table(table.oid);
-  auto known = st.tables.find(name);
-  if (table.shape)
-    result.shape = known != st.tables.end()
-                     ? successor(known->second.shape, *table.shape)
-                     : *table.shape;
+  if (const auto* x = find(st, table)) {
+    result.shape = successor(x->shape, *table.shape);
+  } else if (table.shape) {
+    result.shape = *table.shape;
+  }
   if (st.outdated.erase(name) != 0)
     changes[{state_kind::retake, name}] = "";
   return result;
+}
+
+void table_taken(capture_ptr self, const std::string& table,
+                 std::function<void()> then) {
+  auto& st = self->state;
+  // It was noted, and then planned anew, while its snapshot was taken.
+  auto noted = st.outdated.find(table);
+  if (noted == st.outdated.end() || st.tables[table].label < noted->second.at) {
+    then();
+    return;
+  }
+  st.outdated.erase(noted);
+  save(self, {{{state_kind::retake, table}, ""}}, std::move(then));
 }
 
 } // namespace millrace

@@ -15,10 +15,11 @@ namespace millrace {
 void look_at_shape(capture_ptr self, const table_description_ptr& table,
                    std::function<void()> then);
 
-/// Notes that the table's rows have to be taken again, durably; `then` is
-/// called after that. The next look for tables takes it.
+/// Notes that the table's rows have to be taken again, durably, by a snapshot
+/// with a label not before `at`; `then` is called after that. The next look for
+/// tables orders it.
 void note_outdated(capture_ptr self, const std::string& table,
-                   const std::string& why, std::function<void()> then);
+                   const std::string& why, lsn at, std::function<void()> then);
 
 /// The stream has rows of a shape that the catalogue does not have any more.
 /// They are passed over, and the table is taken again under a label behind
@@ -35,8 +36,12 @@ outdated_tables(capture_ptr self, const std::vector<table_description_ptr>& now,
 
 /// What is remembered of a table that is taken again as it is now. Adds that to
 /// what is to be stored: it is noted no more.
-table_state
-taken_again(capture_state& st, const table_description& table,
-            state_map& changes);
+table_state taken_again(capture_state& st, const table_description& table,
+                        state_map& changes);
+
+/// A snapshot of the table is complete, and what is remembered of the
+/// table is that: it may have been what was noted meanwhile.
+void table_taken(capture_ptr self, const std::string& table,
+                 std::function<void()> then);
 
 } // namespace millrace

@@ -6,6 +6,8 @@
 #include "actors/state_marks.hpp"
 #include "messages/source_state.hpp"
 
+#include <algorithm>
+
 namespace millrace {
 
 namespace {
@@ -88,9 +90,12 @@ void retake_quarantined(capture_state& st, state_map& changes) {
       spdlog::info("table {} was quarantined and is taken again: {}", name,
                    why);
       auto& x = table->second;
-      auto shape = std::move(x.shape);
-      x = replaced_table(x.oid);
-      x.shape = std::move(shape);
+      const auto& now = st.start->tables;
+      auto i = std::find_if(now.begin(), now.end(), [&](const auto& y) {
+        return y->full_name() == name;
+      });
+      x = i != now.end() ? taken_again(st, **i, changes)
+                         : replaced_table(x.oid);
       changes[{state_kind::table, name}] = to_json(x);
     }
     clear_marks(name, changes);
@@ -194,7 +199,7 @@ lsn highest_start(const capture_state& st) {
 result<void> read_tables(capture_state& st) {
   for (const auto& [key, value] : *st.saved) {
     if (key.first == state_kind::retake && !value.empty())
-      st.outdated.emplace(key.second, value);
+      st.outdated[key.second] = {value, lsn{UINT64_MAX}};
     if (key.first != state_kind::table)
       continue;
     auto x = parse_table_state(value);

@@ -59,6 +59,35 @@ void snapshot_failed(capture_ptr self, const std::string& name,
     .then(decide, quit_on_error(self));
 }
 
+// Whoever took it has written the state meanwhile.
+void snapshot_taken(capture_ptr self, const std::string& name, lsn end) {
+  // Let go meanwhile, it lacks rows.
+  note_held(self);
+  auto read_back = [self, name, end](const state_map_ptr& stored) {
+    auto& x = self->state.tables[name];
+    x.at = table_state::phase::streaming;
+    x.fill_until = end;
+    x.retake = false;
+    auto i = stored->find({state_kind::table, name});
+    if (i != stored->end()) {
+      auto state = parse_table_state(i->second);
+      if (!state) {
+        self->quit(to_error(state.error()));
+        return;
+      }
+      x.shape = std::move(state->shape);
+      x.label = state->label;
+    }
+    auto then = [self, name] {
+      raise_fill_until(self, name, self->state.rows_gone[name],
+                       [self, name] { snapshot_ended(self, name); });
+    };
+    table_taken(self, name, then);
+  };
+  self->request(self->state.to.store, caf::infinite, atom::read_v)
+    .then(std::move(read_back), quit_on_error(self));
+}
+
 void order_snapshot(capture_ptr self, const table_description_ptr& table) {
   auto& st = self->state;
   auto name = table->full_name();
@@ -66,23 +95,13 @@ void order_snapshot(capture_ptr self, const table_description_ptr& table) {
   snapshot_order_ptr order
     = std::make_shared<snapshot_order>(snapshot_order{table, st.tables[name]});
   self->request(st.to.snapshotter, caf::infinite, order)
-    .then(
-      [self, name](lsn end) {
-        // Let go meanwhile, it lacks rows.
-        note_held(self);
-        auto& x = self->state.tables[name];
-        x.at = table_state::phase::streaming;
-        x.fill_until = end;
-        x.retake = false;
-        raise_fill_until(self, name, self->state.rows_gone[name],
-                         [self, name] { snapshot_ended(self, name); });
-      },
-      [self, name](const caf::error& err) {
-        if (err == ec::table_unsuitable)
-          snapshot_failed(self, name, err);
-        else
-          self->quit(err);
-      });
+    .then([self, name](lsn end) { snapshot_taken(self, name, end); },
+          [self, name](const caf::error& err) {
+            if (err == ec::table_unsuitable)
+              snapshot_failed(self, name, err);
+            else
+              self->quit(err);
+          });
 }
 
 // From here on the stream brings the rows of these tables, and the target has

@@ -349,6 +349,8 @@ void plan_again(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
           return;
         }
         x->order.table = *i;
+        if ((*i)->shape)
+          x->state.shape = successor(x->state.shape, *(*i)->shape);
         make_plan(self, x);
       },
       quit_on_error(self));

@@ -153,11 +153,10 @@ result<void> target_admin::note_missing_table(const std::string& source) {
     return tl::unexpected(std::move(state.error()));
   if (state->count({"table", source}) == 0)
     return {};
-  return save_state(
-    {{{"quarantine", source},
-      "its target table was not there and has been made again"},
-     // What the slot has waited for is not all that it lacks.
-     {{"held", source}, ""}});
+  return save_state({{{"quarantine", source},
+                      "its target table was not there and has been made again"},
+                     // What the slot has waited for is not all that it lacks.
+                     {{"held", source}, ""}});
 }
 
 result<void> target_admin::ensure(const target_table& wanted) {
@@ -191,7 +190,12 @@ result<void> target_admin::ensure(const target_table& wanted) {
                        + "\" does not fit " + wanted.source->full_name() + ": ";
     for (auto& problem : difference.problems)
       text += (&problem == &difference.problems.front() ? "" : "; ") + problem;
-    text += ": rename it, or name another target table by [target] names";
+    auto name = quote_name(x.options.database, wanted.name);
+    text += ": RENAME TABLE " + name + " TO "
+            + quote_name(x.options.database, wanted.name + "_old")
+            + " (or name another target table by [target] names), then "
+              "millrace snapshot --table "
+            + wanted.source->full_name();
     return fail(ec::table_unsuitable, std::move(text));
   }
   for (auto& statement : difference.statements) {

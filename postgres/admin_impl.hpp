@@ -18,6 +18,14 @@ struct source_admin::impl {
   /// The connection, made when there is none that works.
   result<PGconn*> session();
 
+  /// The same with a transaction that reads all as of one moment; ended by
+  /// `end_snapshot`, or with the session when something fails.
+  result<PGconn*> snapshot_session();
+  result<void> end_snapshot();
+
+  /// See `source_admin::describe`; within such a transaction.
+  result<table_description_ptr> describe(PGconn* conn, const relation& x);
+
   /// Runs one statement; a connection that has died meanwhile is replaced.
   result<rows_ptr>
   ask(const std::string& sql, const std::vector<std::string>& params,

@@ -37,6 +37,29 @@ std::string condition(const chunk& x, const std::string& filter) {
   return result;
 }
 
+// Which columns there are and what altered them last.
+std::string columns_stamp(const table_shape& x) {
+  std::string result;
+  for (const auto& c : x.columns)
+    result += (result.empty() ? "" : ",") + std::to_string(c.number) + ':'
+              + std::to_string(c.changed);
+  return result;
+}
+
+// The same of the columns that were planned, as they are now, and of those that
+// came since with a value for rows from before. Whatever has been altered about
+// them shows: rows would be read as what they are not any more.
+std::string stamp_sql(const table_description& table) {
+  if (!table.shape || !table.shape->is_known())
+    return "''";
+  return "(SELECT string_agg(a.attnum || ':' || a.xmin, ',' ORDER BY a.attnum)"
+         " FROM pg_attribute a WHERE a.attrelid = "
+         + std::to_string(table.oid)
+         + " AND a.attnum > 0 AND NOT a.attisdropped AND (a.attnum <= "
+         + std::to_string(table.shape->columns.back().number)
+         + " OR a.atthasmissing))";
+}
+
 } // namespace
 
 struct chunk_reader::impl {
@@ -224,14 +247,18 @@ result<bool> chunk_reader::impl::lock(uint32_t oid, uint32_t filenode) {
                       " LOCK TABLE ONLY "
                     + name
                     + " IN ACCESS SHARE MODE;"
-                      " SELECT pg_relation_filenode(c.oid) FROM pg_class c"
+                      " SELECT pg_relation_filenode(c.oid), "
+                    + stamp_sql(*table)
+                    + " FROM pg_class c"
                       " WHERE c.oid = to_regclass("
                     + quote_text(name) + ") AND c.oid = " + std::to_string(oid),
                   what);
   if (!rows && rows.error().code != ec::table_unsuitable)
     return tl::unexpected{locked(oid, std::move(rows.error()))};
+  auto stamp = table->shape ? columns_stamp(*table->shape) : std::string{};
   if (rows && PQntuples(rows->get()) == 1
-      && integer(rows->get(), 0, 0) == static_cast<int64_t>(filenode))
+      && integer(rows->get(), 0, 0) == static_cast<int64_t>(filenode)
+      && field(rows->get(), 0, 1) == stamp)
     return true;
   run(conn.get(), "ROLLBACK", what);
   return false;
@@ -278,7 +305,7 @@ result<void> chunk_reader::start(const snapshot_plan& plan, const chunk& x) {
     if (locked) {
       if (!retry())
         return tl::unexpected{
-          self.unsuitable("it has been rewritten or replaced")};
+          self.unsuitable("it has been altered, rewritten or replaced")};
     } else if (PQstatus(self.conn.get()) == CONNECTION_OK || !retry()) {
       return tl::unexpected{std::move(locked.error())};
     }

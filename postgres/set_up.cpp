@@ -243,11 +243,16 @@ result<source_start> source_admin::set_up(lsn highest_start) {
     result.notes.push_back(create_slot_sql(options.slot) + ": "
                            + to_string(*position));
   }
+  conn = impl_->snapshot_session();
+  if (!conn)
+    return tl::unexpected{std::move(conn.error())};
   auto after = inspect(*conn, options);
   if (!after)
     return tl::unexpected{std::move(after.error())};
   result.tables = followed(*after, options);
   if (auto done = read_shapes(*conn, options, result.tables); !done)
+    return tl::unexpected{std::move(done.error())};
+  if (auto done = impl_->end_snapshot(); !done)
     return tl::unexpected{std::move(done.error())};
   result.missing = std::move(after->missing);
   for (auto& x : after->problems)

@@ -49,15 +49,33 @@ source_admin::~source_admin() {
   // nop
 }
 
-result<table_description_ptr> source_admin::describe(const relation& x) {
-  auto conn = impl_->session();
+// What is read of a table in several steps belongs together. A failure within
+// leaves the transaction open, and that ends the session.
+result<PGconn*> source_admin::impl::snapshot_session() {
+  auto conn = session();
   if (!conn)
-    return tl::unexpected{std::move(conn.error())};
+    return conn;
+  auto begun = run(*conn, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                   "cannot look at the catalogue");
+  if (!begun)
+    return tl::unexpected{std::move(begun.error())};
+  return conn;
+}
+
+result<void> source_admin::impl::end_snapshot() {
+  auto ended = run(conn_.get(), "COMMIT", "cannot look at the catalogue");
+  if (!ended)
+    return tl::unexpected{std::move(ended.error())};
+  return {};
+}
+
+result<table_description_ptr>
+source_admin::impl::describe(PGconn* conn, const relation& x) {
   auto oid = std::to_string(x.oid);
-  auto tables = read_catalogue(*conn, "c.oid = " + oid
-                                        + " OR c.oid IN (SELECT a.relid FROM "
-                                          "pg_partition_ancestors("
-                                        + oid + ") a)");
+  auto tables = read_catalogue(conn, "c.oid = " + oid
+                                       + " OR c.oid IN (SELECT a.relid FROM "
+                                         "pg_partition_ancestors("
+                                       + oid + ") a)");
   if (!tables)
     return tl::unexpected{std::move(tables.error())};
   auto i = std::find_if(tables->begin(), tables->end(), [&](const auto& t) {
@@ -66,20 +84,20 @@ result<table_description_ptr> source_admin::describe(const relation& x) {
   catalogue_table gone;
   gone.description.schema = x.schema;
   gone.description.name = x.name;
-  if (!is_followed(impl_->options_, i != tables->end() ? *i : gone, *tables))
+  if (!is_followed(options_, i != tables->end() ? *i : gone, *tables))
     return table_description_ptr{};
   // Published by its root, a partition's rows come as the root's; its Relation
   // message comes all the same.
   if (i != tables->end() && !i->ancestors.empty()) {
-    auto member = run(*conn,
-                      "SELECT FROM pg_publication_tables t"
-                      " JOIN pg_namespace n ON n.nspname = t.schemaname"
-                      " JOIN pg_class c ON c.relnamespace = n.oid"
-                      " AND c.relname = t.tablename"
-                      " WHERE c.oid = $1::oid AND t.pubname IN ($2, $3)",
-                      {oid, impl_->options_.publication,
-                       impl_->options_.publication + "_inserts"},
-                      "cannot look at publications");
+    auto member
+      = run(conn,
+            "SELECT FROM pg_publication_tables t"
+            " JOIN pg_namespace n ON n.nspname = t.schemaname"
+            " JOIN pg_class c ON c.relnamespace = n.oid"
+            " AND c.relname = t.tablename"
+            " WHERE c.oid = $1::oid AND t.pubname IN ($2, $3)",
+            {oid, options_.publication, options_.publication + "_inserts"},
+            "cannot look at publications");
     if (!member)
       return tl::unexpected{std::move(member.error())};
     if (PQntuples(member->get()) == 0)
@@ -93,13 +111,23 @@ result<table_description_ptr> source_admin::describe(const relation& x) {
   if (!described)
     return described;
   std::vector<table_description_ptr> result{std::move(*described)};
-  if (auto done = read_shapes(*conn, impl_->options_, result); !done)
+  if (auto done = read_shapes(conn, options_, result); !done)
     return tl::unexpected{std::move(done.error())};
   return result.front();
 }
 
+result<table_description_ptr> source_admin::describe(const relation& x) {
+  auto conn = impl_->snapshot_session();
+  if (!conn)
+    return tl::unexpected{std::move(conn.error())};
+  auto table = impl_->describe(*conn, x);
+  if (auto done = impl_->end_snapshot(); !done && table)
+    return tl::unexpected{std::move(done.error())};
+  return table;
+}
+
 result<std::vector<table_description_ptr>> source_admin::tables() {
-  auto conn = impl_->session();
+  auto conn = impl_->snapshot_session();
   if (!conn)
     return tl::unexpected{std::move(conn.error())};
   auto seen = inspect(*conn, impl_->options_);
@@ -121,6 +149,8 @@ result<std::vector<table_description_ptr>> source_admin::tables() {
         std::make_shared<const table_description>(std::move(description)));
     }
   if (auto done = read_shapes(*conn, impl_->options_, result); !done)
+    return tl::unexpected{std::move(done.error())};
+  if (auto done = impl_->end_snapshot(); !done)
     return tl::unexpected{std::move(done.error())};
   return result;
 }

@@ -240,3 +240,128 @@ def test_a_column_may_be_null_from_now_on(nodes, sql, same, change):
     assert retakes(node) == 0
     sql("UPDATE t SET n = 1; ALTER TABLE t ALTER n SET NOT NULL; UPDATE t SET n = 2 WHERE id < 100; ALTER TABLE t ALTER n DROP NOT NULL; UPDATE t SET n = NULL WHERE id > 2000")
     same(node)
+
+
+# -- tables, keys, identities ----------------------------------------------------------------------------------------------
+
+
+def test_a_table_is_renamed(target, database, nodes, sql, same, change):
+    sql(ROWS)
+    node = started(nodes)
+    change(node, "ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (5000, 'new', 1); UPDATE u SET v = 'changed' WHERE id % 7 = 0")
+    wait_until(lambda: any(x["table"] == "public.u" for x in node.status()["tables"]), "the new name", 60, alive=node)
+    same(node)
+    assert target.value(f"SELECT count() FROM `{database}`.t FINAL") == 3000, "the old one stays"
+
+
+def test_the_replica_identity_changes(nodes, sql, same, change):
+    sql(ROWS + "; CREATE UNIQUE INDEX by_n ON t (n)")
+    node = started(nodes)
+    change(node, """UPDATE t SET v = 'a' WHERE id < 10; ALTER TABLE t REPLICA IDENTITY FULL; UPDATE t SET v = 'b' WHERE id BETWEEN 5 AND 20; DELETE FROM t WHERE id = 7;
+        ALTER TABLE t REPLICA IDENTITY DEFAULT; UPDATE t SET v = 'c' WHERE id BETWEEN 10 AND 30; DELETE FROM t WHERE id = 11""")
+    same(node)
+
+
+@pytest.mark.parametrize("statement, what", [
+    ("ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (n)", 'lacks the key column "n"'),
+    ("ALTER TABLE t ALTER id TYPE bigint", 'column "id" is Int32, wanted is Int64'),
+    ("ALTER TABLE t RENAME id TO number", 'no column "number" Int32, which is in the key'),
+    ("ALTER TABLE t ALTER n TYPE text", 'column "n" is Int32, wanted is String'),
+    ("ALTER TABLE t ALTER n TYPE smallint USING n % 100, ALTER v TYPE int USING 5", 'column "v" is Nullable(String), wanted is Nullable(Int32)')],
+    ids=["key", "key_type", "key_name", "text", "narrow"])
+def test_what_the_target_cannot_follow(target, database, nodes, sql, same, change, statement, what):
+    """That table alone is quarantined; its text has the statement that mends it."""
+    sql(ROWS + "; CREATE TABLE other (id int PRIMARY KEY)")
+    node = started(nodes)
+    change(node, f"{statement}; UPDATE t SET v = NULL; INSERT INTO other VALUES (1)")
+
+    def quarantine():
+        return next((x["quarantine"] for x in node.status()["tables"] if x["table"] == "public.t"), "")
+    wait_until(quarantine, "it is quarantined", 60, alive=node)
+    assert what in quarantine()
+    wait_until(lambda: target.value(f"SELECT count() FROM `{database}`.other") == 1, "the others go on", 60, alive=node)
+    mends = f"RENAME TABLE `{database}`.`t` TO `{database}`.`t_old`"
+    assert mends in quarantine() and "millrace snapshot --table public.t" in quarantine()
+    target.query(mends)
+    assert node.command("snapshot", "--table", "public.t")[0] == 0
+    wait_until(lambda: not quarantine(), "it is followed again", 60, alive=node)
+    same(node)
+
+
+# -- snapshots -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("statement", [
+    "ALTER TABLE t ADD COLUMN c int DEFAULT 7", "ALTER TABLE t RENAME v TO w", "ALTER TABLE t DROP COLUMN v", "ALTER TABLE t ALTER n TYPE bigint USING n * 2",
+    "ALTER TABLE t ALTER n DROP NOT NULL; UPDATE t SET n = NULL WHERE id < 50", "ALTER TABLE t DROP COLUMN v; ALTER TABLE t ADD COLUMN v text DEFAULT 'again'"],
+    ids=["default", "rename", "drop", "type", "null", "again"])
+@pytest.mark.parametrize("crash", [False, True], ids=["running", "killed"])
+def test_a_table_is_altered_under_its_snapshot(source, database, nodes, sql, same, statement, crash):
+    sql(ROWS)
+    node = started(nodes)
+    # The snapshot waits, planned, for a transaction that may be in the log and not visible.
+    holder = source.connect(database, autocommit=False)
+    with holder.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()")
+    assert node.command("snapshot", "--table", "public.t")[0] == 0
+    wait_until(lambda: "waits until these transactions have ended" in node.log(), "the snapshot waits", 60, alive=node)
+    sql(statement)
+    sql("UPDATE t SET id = id + 10000 WHERE id % 10 = 0; DELETE FROM t WHERE id % 11 = 0")
+    if crash:
+        node.kill()
+        node.start()
+    holder.rollback()
+    holder.close()
+    same(node)
+
+
+# -- partitions ------------------------------------------------------------------------------------------------------------
+
+PARTITIONS = """CREATE TABLE t (id int, day date, v text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+    CREATE TABLE t1 PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); CREATE TABLE t2 PARTITION OF t FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+    INSERT INTO t SELECT g, '2026-01-01'::date + g % 59, 'v' FROM generate_series(1, 2000) g"""
+
+
+@pytest.mark.parametrize("statement", ["ALTER TABLE t DETACH PARTITION t1", "DROP TABLE t1"], ids=["detached", "dropped"])
+def test_a_partition_goes(nodes, sql, same, change, statement):
+    sql(PARTITIONS)
+    node = started(nodes, tables=["public.t"])
+    change(node, statement)
+    wait_until(lambda: retakes(node) > 0, "it is noticed", 60, alive=node)
+    sql("INSERT INTO t VALUES (5000, '2026-02-05', 'new')")
+    same(node, tables=["public.t"])
+
+
+def test_a_partition_is_made_and_filled(nodes, sql, same, change):
+    sql(PARTITIONS)
+    node = started(nodes, tables=["public.t"])
+    change(node, "CREATE TABLE t3 PARTITION OF t FOR VALUES FROM ('2026-03-01') TO ('2026-04-01'); INSERT INTO t SELECT g, '2026-03-01'::date + g % 31, 'new' FROM generate_series(3001, 4000) g")
+    sql("DELETE FROM t WHERE id % 5 = 0")
+    same(node, tables=["public.t"])
+    assert retakes(node) == 0, node.log_tail(20)
+
+
+# -- publications ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_table_is_out_of_the_publication_for_a_while(nodes, sql, same, change, database):
+    sql(ROWS + "; CREATE TABLE other (id int PRIMARY KEY)")
+    node = started(nodes)
+    name = f'"millrace_{database}"'
+    change(node, f"""ALTER PUBLICATION {name} DROP TABLE t; UPDATE t SET v = 'unseen' WHERE id % 3 = 0; DELETE FROM t WHERE id % 5 = 0; INSERT INTO t VALUES (5000, 'unseen', 1);
+        ALTER PUBLICATION {name} ADD TABLE t""")
+    wait_until(lambda: retakes(node) > 0, "it is noticed", 60, alive=node)
+    sql("UPDATE t SET v = 'seen' WHERE id % 7 = 0")
+    same(node)
+    assert retakes(node, "other") == 0
+
+
+def test_a_column_list_is_lifted(source, nodes, sql, same, change):
+    if source.value("SELECT current_setting('server_version_num')::int") < 150000:
+        pytest.skip("column lists came with PostgreSQL 15")
+    sql(ROWS + "; CREATE PUBLICATION millrace_list FOR TABLE t (id, n) WITH (publish_via_partition_root = true)")
+    node = started(nodes, pipeline="list")
+    change(node, "ALTER PUBLICATION millrace_list SET TABLE t")
+    wait_until(lambda: retakes(node) > 0, "it is noticed", 60, alive=node)
+    sql("UPDATE t SET v = 'seen' WHERE id % 7 = 0")
+    same(node)

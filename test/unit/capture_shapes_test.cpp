@@ -235,6 +235,24 @@ CAF_TEST(a table whose shapes are never understood is let go) {
   CAF_CHECK_EQUAL(stream->skipped.size(), 2u);
 }
 
+CAF_TEST(what was noted while a snapshot was planned anew is done with it) {
+  auto state = saved();
+  state.at = table_state::phase::fresh;
+  store_log->stored[{"table", "public.orders"}] = to_json(state);
+  start_streaming();
+  set_shape(renamed());
+  stream->received = lsn{8'000};
+  describe_orders();
+  CAF_CHECK(has(mark(), "renamed"));
+  state.shape = renamed();
+  state.label = lsn{8'500};
+  store_log->stored[{"table", "public.orders"}] = to_json(state);
+  answer(snapshotter, snapshots, 0, lsn{9'000});
+  look();
+  CAF_CHECK_EQUAL(snapshots->size(), 1u);
+  CAF_CHECK_EQUAL(mark(), "");
+}
+
 CAF_TEST(without snapshots nothing is taken again and that is said) {
   options.snapshot = false;
   start_streaming();
