@@ -310,8 +310,11 @@ result<std::string> client::impl::run(const request& x, const parameters& xs,
   if (code != CURLE_OK && answer_.exception_code == 0
       && (is_cut || answer_.status < 300))
     return refuse(classify_transport(code), x.what,
-                  one_line(error_[0] != '\0' ? error_
-                                             : curl_easy_strerror(code)),
+                  // libcurl tells only that it may not repeat it.
+                  code == CURLE_SEND_FAIL_REWIND
+                    ? "the server closed the connection without an answer"
+                    : one_line(error_[0] != '\0' ? error_
+                                                 : curl_easy_strerror(code)),
                   transport_remedy(code));
   if (!answer_.has_head)
     return refuse(ec::target_unavailable, x.what,

@@ -363,6 +363,7 @@ CAF_TEST(an insert with an ID is never repeated behind our back) {
   auto error
     = failure_of(uut.insert("INSERT INTO t FORMAT Native", "b", {"rows"}));
   CAF_CHECK(error.code == ec::target_unavailable);
+  CAF_CHECK(has(error.text, "closed the connection without an answer"));
   CAF_CHECK_EQUAL(served.load(), 2);
   // A statement that may run twice is sent again on a new connection.
   CAF_CHECK(uut.query("SELECT 1"));
