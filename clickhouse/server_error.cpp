@@ -61,6 +61,9 @@ constexpr std::array rules{
   rule{242, passes, "the replica must reach its Keeper again"},
   rule{243, passes, free_disk},                 // NOT_ENOUGH_SPACE
   rule{244, passes, "see the server's Keeper"}, // UNEXPECTED_ZOOKEEPER_ERROR
+  // CORRUPTED_DATA: of the server's own files, as after a full disk. It puts
+  // such parts aside when it is restarted.
+  rule{246, passes, "look at the server's log; restart it"},
   rule{252, passes, "merges do not keep up: it goes on when they have"},
   rule{254, passes, ""}, // NO_ACTIVE_REPLICAS
   rule{265, passes, ""}, // NO_AVAILABLE_REPLICA

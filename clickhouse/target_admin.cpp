@@ -84,6 +84,12 @@ target_admin::impl::describe(std::string_view name) {
     return tl::unexpected(std::move(columns.error()));
   existing_table out;
   auto& row = found->front();
+  // Seen on a full disk: the table is listed, but its definition is not there.
+  if (row[0].empty())
+    return fail(ec::target_failed,
+                "cannot " + what
+                  + ": the server does not say what its engine is; look at the "
+                    "server's log and disk");
   out.engine = row[0];
   out.engine_full = row.at(1);
   out.sorting_key = row.at(2);

@@ -7,8 +7,6 @@ import random
 import subprocess
 import time
 
-import pytest
-
 from designer import SCHEMA as SHAPES, Designer
 from faults import Faults
 from millrace_compare import assert_equal
@@ -20,11 +18,11 @@ from workload import SCHEMA, Writer
 SEED = int(os.environ.get("MILLRACE_SEED") or random.randrange(10**9))
 MINUTES = float(os.environ.get("MILLRACE_MINUTES") or 0)
 FAULTS = 25
-MEGABYTE = 1 << 20
 
 
 class AllFaults(Faults):
-    """Also: a full disk, failure points, a table that is taken again."""
+    """Also: failure points, and tables that are taken again. Not a full disk, which makes the engine itself lose parts
+    (test_bad_target.py has one)."""
 
     def start_node(self):
         plan = []
@@ -35,22 +33,6 @@ class AllFaults(Faults):
         self.node.environment = {"MILLRACE_FAULTS": ",".join(plan)}
         print(f"  failure points: {plan}", flush=True)
         super().start_node()
-
-    def disk_is_full(self):
-        """For the target, where a small file system can be had."""
-        data = self.target.data
-        if not os.path.ismount(data):
-            return self.target_is_killed()
-        filler = os.path.join(data, "filler")
-        with open(filler, "wb") as file:
-            try:
-                while os.statvfs(data).f_bavail > 0:
-                    os.write(file.fileno(), b"x" * MEGABYTE)
-            except OSError:
-                pass
-        time.sleep(1 + self.random.random() * 2)
-        os.unlink(filler)
-        return None
 
     def table_is_taken_again(self):
         if self.node.running():
@@ -64,33 +46,20 @@ class AllFaults(Faults):
         if not self.node.running():
             self.start_node()
 
-    ALL = Faults.ALL + ("disk_is_full", "table_is_taken_again", "node_is_killed", "table_is_taken_again")
+    ALL = Faults.ALL + ("table_is_taken_again", "node_is_killed", "table_is_taken_again")
 
 
-@pytest.fixture
-def small_target(stage):
-    """A target of its own on a small file system, if there is the right to mount one."""
-    target = stage.olap(name="small", start=False)
-    os.makedirs(target.data)
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", target.data], capture_output=True).returncode == 0
-    target.start()
-    yield target
-    target.stop()
-    if mounted:
-        subprocess.run(["umount", "-l", target.data], check=True)
-
-
-def test_chaos(stage, source, small_target, database, faults_binary):  # noqa: F811
+def test_chaos(stage, source, target, database, faults_binary):  # noqa: F811
     print(f"MILLRACE_SEED={SEED} MILLRACE_MINUTES={MINUTES}", flush=True)
     rng = random.Random(SEED)
     source.execute(SCHEMA + SHAPES, database=database)
     source.execute("INSERT INTO accounts SELECT g, 'first', g, now(), '{}' FROM generate_series(1, 3000) g", database=database)
-    with TcpProxy(source.port) as to_source, TcpProxy(small_target.port) as to_target:
-        node = stage.node(source, small_target, database=database, pipeline="chaos", binary=faults_binary, start=False, configuration={
+    with TcpProxy(source.port) as to_source, TcpProxy(target.port) as to_target:
+        node = stage.node(source, target, database=database, pipeline="chaos", binary=faults_binary, start=False, configuration={
             "source": {"uri": f"postgresql://postgres@127.0.0.1:{to_source.port}/{database}"},
             "target": {"url": f"http://127.0.0.1:{to_target.port}"}, "limits": {"snapshot-chunk-bytes": 65536}})
         try:
-            play(source, small_target, database, node, rng, to_source, to_target)
+            play(source, target, database, node, rng, to_source, to_target)
         finally:
             node.thaw() if node.running() else None
             node.kill()

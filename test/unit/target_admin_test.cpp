@@ -330,6 +330,17 @@ CAF_TEST(an existing table that does not fit is left alone) {
   CAF_CHECK(asked("CREATE").empty());
 }
 
+CAF_TEST(a table whose definition the server cannot tell is asked for again) {
+  on("FROM system.tables", "\t\t\t\n");
+  on("FROM system.columns", "id\tInt64\t\t1\t0\n");
+  auto table = make_target("t", {{"id", "Int64"}}, 1);
+  target_admin uut{options, "p"};
+  auto done = uut.ensure(*table);
+  CAF_REQUIRE(!done);
+  CAF_CHECK(is_retriable(done.error().code));
+  CAF_CHECK(asked("CREATE").empty());
+}
+
 CAF_TEST(limits are the widest that the server holds) {
   // As an old server shows the three lower and the three upper ends.
   on("format(RowBinary", "1900-01-01\t1900-01-01 00:00:00.000000\n"
