@@ -170,6 +170,19 @@ void remove(std::vector<uint32_t>& changes, const rejected_list& rejects) {
   });
 }
 
+// The part again, once the target's columns can hold NULLs.
+void try_with_nulls(transformer_ptr self, const delivery_ptr& x,
+                    std::set<std::string>&& columns) {
+  auto& st = self->state;
+  for (const auto& name : columns)
+    spdlog::info("column \"{}\" of {} was nullable when its rows were written",
+                 name, st.description->full_name());
+  st.with_nulls.merge(columns);
+  st.description = nullptr;
+  st.queue.push_front({x->part, x->promise});
+  --st.outstanding;
+}
+
 } // namespace
 
 void deliver(transformer_ptr self, row_part_ptr part, restored_ptr restored,
@@ -196,6 +209,10 @@ void deliver(transformer_ptr self, row_part_ptr part, restored_ptr restored,
   auto out = encode(*x, x->changes);
   std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   st.duration->observe(took.count());
+  if (!out.nulls.empty()) {
+    try_with_nulls(self, x, std::move(out.nulls));
+    return;
+  }
   count_saturated(st, out.saturated);
   remove(x->changes, out.rejects);
   rejects.insert(rejects.end(), out.rejects.begin(), out.rejects.end());

@@ -22,12 +22,23 @@ void next(transformer_ptr self) {
   work(self);
 }
 
+table_description_ptr allow_nulls(const table_description_ptr& x,
+                                  const std::set<std::string>& columns) {
+  if (columns.empty())
+    return x;
+  auto result = std::make_shared<table_description>(*x);
+  for (auto& column : result->columns)
+    column.nullable = column.nullable || columns.count(column.name) != 0;
+  return result;
+}
+
 // The table has a new shape: the target follows before any row of it.
 void follow_shape(transformer_ptr self) {
   auto& st = self->state;
   const auto& part = *st.queue.front().part;
   st.description = part.batch->tables[part.table];
-  auto target = transform::map_table(st.description, st.mapping);
+  auto target = transform::map_table(allow_nulls(st.description, st.with_nulls),
+                                     st.mapping);
   if (!target) {
     quarantine(self, target.error().text, [self] { next(self); });
     return;

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,10 @@ struct table_transformer_state {
   target_table_ptr target;
   std::shared_ptr<transform::row_encoder> encoder;
   bool quarantined = false;
+
+  /// Columns that had NULLs in the stream, though the catalogue says of now that
+  /// they have none.
+  std::set<std::string> with_nulls;
 
   /// That the table is let go is not durable yet; what waits for it.
   bool letting_go = false;

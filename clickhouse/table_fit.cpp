@@ -125,9 +125,15 @@ private:
     auto want = transform::parse_type(x.type);
     if (have && want && transform::fits(*have, *want))
       return;
+    // What could be NULL once stays so.
+    auto wanted = x;
+    if (have && want && is_nullable(*have) && !is_nullable(*want)) {
+      want = transform::make_nullable(*want);
+      wanted.type = to_string(*want);
+    }
     // ClickHouse cannot change the type of a column of ORDER BY.
     if (have && want && transform::widens(*have, *want) && !x.key) {
-      out_.statements.push_back(ddl::modify_column(options_, wanted_, x));
+      out_.statements.push_back(ddl::modify_column(options_, wanted_, wanted));
       return;
     }
     problem("column " + in_quotes(x.name) + " is " + old->type + ", wanted is "

@@ -98,6 +98,13 @@ struct row_encoder::impl {
     rejects.push_back({at, std::move(error)});
   }
 
+  void note_null(uint32_t column, value_status status) {
+    const auto& target = table->columns[column];
+    const auto& source = table->source->columns[target.source];
+    if (status == value_status::null_value && !source.nullable && !target.key)
+      nulls.insert(source.name);
+  }
+
   /// Finds the rows of one change.
   void add_rows(const change& x, const cell* cells, uint32_t at) {
     const cell* after = x.row == change::no_row ? nullptr : cells + x.row;
@@ -152,8 +159,10 @@ struct row_encoder::impl {
         writer->append(memory, run);
     }
     for (uint32_t i = 0; i < writers.size(); ++i)
-      for (const auto& bad : writers[i]->bad)
+      for (const auto& bad : writers[i]->bad) {
         reject(bad.change, refusal(i, bad.status));
+        note_null(i, bad.status);
+      }
     return rejects.size() == known;
   }
 
@@ -216,6 +225,7 @@ struct row_encoder::impl {
   std::vector<row_ref> rows;
   std::vector<char> is_rejected;
   std::vector<rejected> rejects;
+  std::set<std::string> nulls;
   byte_buffer versions;
   byte_buffer deleted;
   byte_buffer times;
@@ -239,6 +249,7 @@ row_encoder::encode(const change_batch& batch,
   x.memory
     = {batch.text.data(), batch.text.data() + batch.text.size(), patches};
   x.rejects.clear();
+  x.nulls.clear();
   x.is_rejected.assign(changes.size(), false);
   x.oldest = 0;
   // Rejects are rare: try with all rows, then again without the bad ones.
@@ -246,6 +257,7 @@ row_encoder::encode(const change_batch& batch,
     x.find_rows(batch, changes, cells.data());
   while (!x.fill_columns());
   outcome result;
+  result.nulls = x.nulls;
   for (const auto& writer : x.writers)
     result.saturated.push_back(writer->saturated);
   if (!x.rows.empty()) {

@@ -5,6 +5,7 @@
 #include "transform/mapping.hpp"
 
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,6 +33,11 @@ public:
     /// Without the rejected changes; null when no row is left.
     row_block_ptr block;
     std::vector<rejected> rejects;
+
+    /// Names of source columns that had a NULL although the description says
+    /// that they have none: it is of another time than the rows. These are
+    /// among the rejects.
+    std::set<std::string> nulls;
 
     /// Values stored as the nearest end of the range, by target column.
     std::vector<uint64_t> saturated;

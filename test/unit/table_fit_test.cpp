@@ -168,6 +168,19 @@ CAF_TEST(types are widened and never narrowed) {
                              "Nullable(Int32)");
 }
 
+CAF_TEST(what could be NULL stays so when it is widened) {
+  wanted
+    = make_target("t", {{"id", "Int64"}, {"k 2", "String"}, {"v", "Int32"}}, 2);
+  column("v").type = "Nullable(Int16)";
+  auto x = compare();
+  CAF_CHECK(x.problems.empty());
+  CAF_REQUIRE_EQUAL(x.statements.size(), 1u);
+  CAF_CHECK_EQUAL(x.statements[0],
+                  "ALTER TABLE `d`.`t` MODIFY COLUMN `v` Nullable(Int32)");
+  column("v").type = "Nullable(Int64)";
+  CAF_CHECK(compare().statements.empty());
+}
+
 CAF_TEST(a key column cannot be widened) {
   column("id").type = "Int32";
   CAF_CHECK_EQUAL(problem(), "column \"id\" is Int32, wanted is Int64");

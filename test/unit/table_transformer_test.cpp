@@ -628,4 +628,30 @@ CAF_TEST(stops in the middle) {
   CAF_CHECK(!second->answered());
 }
 
+CAF_TEST(a NULL of a time when the column could be NULL is written) {
+  announce();
+  auto ensures = admin_log->ensures->size();
+  auto first = send_row({"1", "5", "here"});
+  batch_builder b{source};
+  b.insert({"2", "6", std::nullopt});
+  b.insert({"3", "7", "there"});
+  auto second = send(b);
+  CAF_REQUIRE_EQUAL(admin_log->ensures->size(), ensures + 1);
+  const auto& made = *admin_log->ensures->back();
+  CAF_CHECK_EQUAL(made.columns[2].name, "body");
+  CAF_CHECK_EQUAL(made.columns[2].type, "Nullable(String)");
+  CAF_CHECK_EQUAL(admin_log->letters->size(), 0u);
+  CAF_REQUIRE_EQUAL(blocks(), 2u);
+  CAF_CHECK_EQUAL(values(1, "id"), (strings{"2", "3"}));
+  make_durable(0);
+  make_durable(1);
+  CAF_CHECK(first->answered());
+  CAF_CHECK(second->answered());
+  CAF_MESSAGE("and goes on so");
+  auto third = send_row({"4", "8", std::nullopt});
+  CAF_CHECK_EQUAL(admin_log->ensures->size(), ensures + 1);
+  make_durable(2);
+  CAF_CHECK(third->answered());
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()
