@@ -3,6 +3,7 @@
 #include "actors/readiness_watch.hpp"
 #include "actors/unit.hpp"
 #include "messages/actors.hpp"
+#include "messages/source_state.hpp"
 #include "postgres/replication_reader.hpp"
 #include "postgres/source_admin.hpp"
 
@@ -83,6 +84,9 @@ struct capture_state {
 
   state_map_ptr saved;
   source_look_ptr look;
+
+  /// The source as the state has it, if it does.
+  source_state known;
   source_start_ptr start;
 
   /// Known tables and what is remembered of them, by full name.

@@ -4,7 +4,7 @@
 #include "actors/capture_tables.hpp"
 #include "actors/setup.hpp"
 #include "actors/state_marks.hpp"
-#include "messages/source_state.hpp"
+#include "postgres/known_source.hpp"
 
 #include <algorithm>
 
@@ -191,11 +191,6 @@ bool is_same_server(const postgres::source_identity& a,
          && a.database == b.database;
 }
 
-// Where the slot may be at most; a state of an earlier version does not say.
-lsn highest_start(const capture_state& st) {
-  return st.confirmable.value != 0 ? st.confirmable : lsn{UINT64_MAX};
-}
-
 result<void> read_tables(capture_state& st) {
   for (const auto& [key, value] : *st.saved) {
     if (key.first == state_kind::retake && !value.empty())
@@ -225,7 +220,7 @@ void prepare(capture_ptr self) {
   };
   self
     ->request(st.to.surveyor, caf::infinite, atom::prepare_v,
-              is_known(st) ? highest_start(st) : lsn{})
+              is_known(st) ? postgres::highest_start(st.known) : lsn{})
     .then(
       [self, go](const source_start_ptr& start) {
         auto& st = self->state;
@@ -254,51 +249,42 @@ void prepare(capture_ptr self) {
 
 // -- the source is the one we know --------------------------------------------
 
-void refuse_source(capture_ptr self, const std::string& why) {
-  self->quit(caf::make_error(
-    ec::source_changed,
-    why
-      + "; rows of the target may never have been in this source, and changes "
-        "of it would lose against them. If this is the source you want, empty "
-        "the target database (or name another one) and start anew"));
+// Goes on if the source has been found to be the one we know.
+bool accept(capture_ptr self, const result<void>& judged) {
+  if (!judged)
+    self->quit(to_error(judged.error()));
+  return judged.has_value();
 }
 
-// A new timeline must have left the one that is known behind all that was
-// received.
-void check_switch_point(capture_ptr self, uint32_t known, lsn highest) {
-  self->request(self->state.to.source, caf::infinite, atom::position_v, known)
+void check_switch_point(capture_ptr self, lsn highest) {
+  auto& st = self->state;
+  self
+    ->request(st.to.source, caf::infinite, atom::position_v, st.known.timeline)
     .then(
-      [self, known, highest](lsn end) {
-        const auto& now = self->state.look->identity;
-        if (end.value != 0 && end < highest)
-          refuse_source(
-            self, "the source is on timeline " + std::to_string(now.timeline)
-                    + ", which left timeline " + std::to_string(known) + " at "
-                    + to_string(end) + ", but commits up to "
-                    + to_string(highest) + " have been received");
-        else
+      [self, highest](lsn end) {
+        auto& st = self->state;
+        if (accept(self, postgres::judge_switch_point(
+                           st.known, st.look->identity, end, highest)))
           prepare(self);
       },
       quit_on_error(self));
 }
 
 // What the target holds is exact; what was remembered may be seconds old.
-void check_position(capture_ptr self, const source_state& known) {
+void check_position(capture_ptr self) {
   auto& st = self->state;
   table_list_ptr tables
     = std::make_shared<table_list_ptr::element_type>(st.look->tables);
   self->request(st.to.store, caf::infinite, atom::position_v, tables)
     .then(
-      [self, known](lsn stored) {
-        auto highest = std::max(stored, known.received);
-        const auto& now = self->state.look->identity;
-        if (now.position < highest)
-          refuse_source(self, "the source's log ends at "
-                                + to_string(now.position)
-                                + ", but commits up to " + to_string(highest)
-                                + " have been received from it");
-        else if (now.timeline != known.timeline)
-          check_switch_point(self, known.timeline, highest);
+      [self](lsn stored) {
+        auto& st = self->state;
+        auto highest = std::max(stored, st.known.received);
+        const auto& now = st.look->identity;
+        if (!accept(self, postgres::judge_log_end(now, highest)))
+          return;
+        if (now.timeline != st.known.timeline)
+          check_switch_point(self, highest);
         else
           prepare(self);
       },
@@ -317,19 +303,15 @@ void check_identity(capture_ptr self) {
     return;
   }
   const auto& now = st.look->identity;
+  st.known = *known;
   st.saved_received = known->received;
   st.confirmable = known->confirmable;
-  if (now.system_identifier != known->system_identifier)
-    refuse_source(self, "the source has the system identifier "
-                          + now.system_identifier + ", not "
-                          + known->system_identifier + " as before");
-  else if (now.database != known->database)
-    refuse_source(self, "the source's database is \"" + now.database
-                          + "\", not \"" + known->database + "\" as before");
-  else if (now.in_recovery)
+  if (!accept(self, postgres::judge_identity(*known, now)))
+    return;
+  if (now.in_recovery)
     prepare(self); // which says that it is one
   else
-    check_position(self, *known);
+    check_position(self);
 }
 
 } // namespace

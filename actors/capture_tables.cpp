@@ -208,7 +208,7 @@ void clear_marks(const std::string& table, state_map& changes) {
 }
 
 bool is_quarantined(const capture_state& st, const std::string& table) {
-  return !st.context.numbers->table(table)->look(0).quarantine.empty();
+  return st.context.numbers->is_quarantined(table);
 }
 
 void report(capture_state& st, const postgres::source_start& start) {
@@ -219,6 +219,9 @@ void report(capture_state& st, const postgres::source_start& start) {
     for (const auto& table : start.tables)
       if (table->full_name() == x.subject)
         st.context.numbers->table(x.subject)->note(x.text);
+    // It cannot be added yet.
+    if (x.code == ec::source_failed)
+      st.context.numbers->waits(x.subject, x.text);
   }
 }
 

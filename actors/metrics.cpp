@@ -156,6 +156,12 @@ std::shared_ptr<table_metrics> metrics::table(const std::string& full_name) {
   return x;
 }
 
+bool metrics::is_quarantined(const std::string& full_name) const {
+  std::lock_guard guard{mutex_};
+  auto i = tables_.find(full_name);
+  return i != tables_.end() && !i->second->look(0).quarantine.empty();
+}
+
 std::shared_ptr<histogram> metrics::flow(const std::string& name) {
   std::lock_guard guard{mutex_};
   auto& x = flows_[name];

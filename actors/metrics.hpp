@@ -148,6 +148,9 @@ public:
   /// The table's counters, made when first asked for. Look it up once.
   std::shared_ptr<table_metrics> table(const std::string& full_name);
 
+  /// Whether the table is quarantined; one without counters is not.
+  bool is_quarantined(const std::string& full_name) const;
+
   /// Seconds that the transformation of one batch took, by flow (a table's
   /// full name, later a view's). Look it up once.
   std::shared_ptr<histogram> flow(const std::string& name);

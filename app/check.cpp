@@ -1,13 +1,18 @@
 #include "app/check.hpp"
 
+#include "actors/state_marks.hpp"
 #include "app/status.hpp"
 #include "clickhouse/client.hpp"
 #include "clickhouse/target_admin.hpp"
+#include "postgres/known_source.hpp"
 #include "postgres/source_admin.hpp"
 #include "transform/mapping.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
+
+#include <algorithm>
+#include <optional>
 
 namespace millrace {
 
@@ -28,14 +33,24 @@ public:
     look_at_source();
     map_tables();
     look_at_target();
+    compare_with_state();
     return std::move(out_);
   }
 
 private:
   template <class Problem>
   void add(const std::vector<Problem>& xs) {
-    for (const auto& x : xs)
-      out_.findings.push_back({x.code, x.warning, x.subject, x.text, x.remedy});
+    for (const auto& x : xs) {
+      // Such a table is let go.
+      auto alone = x.code == ec::table_unsuitable && !x.warning;
+      out_.findings.push_back({x.code, x.warning || alone, x.subject,
+                               (alone ? quarantined : "") + x.text, x.remedy});
+    }
+  }
+
+  void add_unsuitable(const std::string& subject, const std::string& text) {
+    out_.findings.push_back(
+      {ec::table_unsuitable, true, subject, quarantined + text, {}});
   }
 
   void add(const std::string& subject, const failure& x) {
@@ -43,13 +58,13 @@ private:
   }
 
   void look_at_source() {
-    postgres::source_admin admin{config_.source};
-    auto x = admin.survey();
+    auto x = source_.survey();
     if (!x) {
       add("source", x.error());
       return;
     }
     out_.source_answers = true;
+    survey_ = *x;
     const auto& who = x->identity;
     out_.facts.push_back("source: PostgreSQL "
                          + postgres_version(who.server_version) + ", database "
@@ -74,10 +89,10 @@ private:
     for (const auto& line : x->plan)
       out_.plan.push_back("source: " + line);
     if (x->tables.empty() && x->missing.empty())
-      out_.findings.push_back({ec::source_unsuitable, false, "source.tables",
-                               "no table matches",
-                               "change the patterns, or create the tables"});
-    sources_ = std::move(x->tables);
+      out_.findings.push_back({ec::none, true, "source.tables",
+                               "no table matches yet; those that come would be "
+                               "taken in",
+                               "create the tables, or change the patterns"});
   }
 
   /// A slot that the node of this very configuration uses is as it should be.
@@ -102,16 +117,14 @@ private:
   }
 
   void map_tables() {
-    for (auto& source : sources_) {
-      auto name = source->full_name();
-      if (auto x = transform::map_table(std::move(source), config_.mapping))
+    for (const auto& source : survey_.tables) {
+      if (auto x = transform::map_table(source, config_.mapping))
         out_.tables.push_back(*x);
       else
-        add(name, x.error());
+        add_unsuitable(source->full_name(), x.error().text);
     }
     for (const auto& line : transform::name_clashes(out_.tables))
-      out_.findings.push_back(
-        {ec::target_unsuitable, false, "target.names", line, {}});
+      add_unsuitable("target.names", line);
     // Without the tables everything would seem unused.
     if (out_.source_answers)
       for (const auto& line :
@@ -129,9 +142,8 @@ private:
       out_.facts.push_back("target: ClickHouse " + version + " at "
                            + options.url + ", database " + options.database);
     }
-    clickhouse::target_admin admin{options, config_.pipeline};
     std::vector<std::string> plan;
-    auto x = admin.survey(out_.tables, plan);
+    auto x = target_.survey(out_.tables, plan);
     if (!x) {
       add("target", x.error());
       return;
@@ -140,7 +152,7 @@ private:
     add(*x);
     for (const auto& line : plan)
       out_.plan.push_back("target: " + line);
-    auto limits = admin.limits();
+    auto limits = target_.limits();
     if (!limits) {
       add("target", limits.error());
       return;
@@ -149,9 +161,89 @@ private:
       out_.remarks.push_back(transform::remarks(*table, *limits));
   }
 
+  /// What `run` compares before it makes anything: it must be the source that
+  /// the target was filled from, and the slot where it was left.
+  void compare_with_state() {
+    // Unknown to a role that may not replicate.
+    if (!out_.target_answers || survey_.identity.system_identifier.empty())
+      return;
+    auto known = known_source();
+    if (!known) {
+      add("state of the pipeline", known.error());
+      return;
+    }
+    if (!*known)
+      return;
+    out_.facts.push_back("state: known, commits up to "
+                         + to_string((*known)->received) + " received");
+    auto judged = judge(**known);
+    if (judged)
+      return;
+    // Another source gets no advice, and nothing is made.
+    if (judged.error().code == ec::source_changed)
+      std::erase_if(out_.findings, [](const finding& x) {
+        return x.code != ec::table_unsuitable && is_about_source(x.subject);
+      });
+    out_.plan.clear();
+    add("source", judged.error());
+  }
+
+  static bool is_about_source(const std::string& subject) {
+    return subject.starts_with("slot ") || subject.starts_with("publication ");
+  }
+
+  /// Nothing when the pipeline has not run.
+  result<std::optional<source_state>> known_source() {
+    auto saved = target_.load_state();
+    if (!saved)
+      return tl::unexpected{std::move(saved.error())};
+    auto i = saved->find(state_marks::source);
+    if (i == saved->end() || i->second.empty())
+      return std::optional<source_state>{};
+    auto known = parse_source_state(i->second);
+    if (!known)
+      return tl::unexpected{std::move(known.error())};
+    return std::optional{std::move(*known)};
+  }
+
+  result<void> judge(const source_state& known) {
+    const auto& now = survey_.identity;
+    if (auto same = postgres::judge_identity(known, now); !same)
+      return same;
+    // Which it says itself.
+    if (now.in_recovery)
+      return {};
+    auto highest = known.received;
+    for (const auto& table : out_.tables) {
+      auto stored = target_.highest_version(*table);
+      if (!stored)
+        return tl::unexpected{std::move(stored.error())};
+      highest = std::max(highest, *stored);
+    }
+    if (auto reached = postgres::judge_log_end(now, highest); !reached)
+      return reached;
+    if (now.timeline != known.timeline) {
+      auto end = source_.end_of_timeline(known.timeline);
+      if (!end)
+        return tl::unexpected{std::move(end.error())};
+      if (auto left = postgres::judge_switch_point(
+            known, now, end->value_or(lsn{}), highest);
+          !left)
+        return left;
+    }
+    return postgres::judge_slot(config_.source.slot, survey_.slot_exists,
+                                survey_.slot_confirmed,
+                                postgres::highest_start(known));
+  }
+
+  static inline const std::string quarantined
+    = "would be quarantined, the others are followed: ";
+
   const configuration& config_;
   preflight out_;
-  std::vector<table_description_ptr> sources_;
+  postgres::source_admin source_{config_.source};
+  clickhouse::target_admin target_{config_.target, config_.pipeline};
+  postgres::source_survey survey_;
 };
 
 } // namespace

@@ -19,7 +19,8 @@ struct rule {
 constexpr auto passes = ec::target_failed;
 constexpr auto refused = ec::target_refused;
 constexpr std::string_view credentials
-  = "check [target] user and password-file";
+  = "check [target] user and the password: MILLRACE_TARGET_PASSWORD, else "
+    "[target] password-file";
 constexpr std::string_view look_at_disk = "look at the server's disk";
 constexpr std::string_view free_disk = "free disk space on the server";
 

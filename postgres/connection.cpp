@@ -111,7 +111,8 @@ bool is_refusal(PGconn* conn, std::string_view text) {
 
 const char* advice(std::string_view code, std::string_view text) {
   if (code == "28P01")
-    return "check user and password-file";
+    return "check the user in source.uri and the password: "
+           "MILLRACE_SOURCE_PASSWORD, else [source] password-file";
   if (code == "28000")
     return text.find("no encryption") != std::string_view::npos
              ? "the server may want TLS (sslmode=require), or an entry in "

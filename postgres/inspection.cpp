@@ -40,6 +40,47 @@ std::vector<std::string> split(std::string_view text) {
   return result;
 }
 
+// What pg_publication_tables says; but that locks all tables of the publication
+// since PostgreSQL 16, and one that is locked would hold up all others.
+std::string members_sql(int version) {
+  auto lists = version >= 150000;
+  std::string listed
+    = "SELECT r.prrelid AS relid FROM pg_publication_rel r"
+      " JOIN pub ON pub.oid = r.prpubid"
+      " UNION SELECT c.oid FROM pub JOIN pg_class c ON pub.puballtables"
+      " AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'"
+      // Those of initdb are not published.
+      " AND c.oid >= 16384";
+  if (lists)
+    listed += " UNION SELECT c.oid FROM pg_publication_namespace s"
+              " JOIN pub ON pub.oid = s.pnpubid"
+              " JOIN pg_class c ON c.relnamespace = s.pnnspid"
+              " AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'";
+  // By the root: the topmost tables that are named. Else the leaves of all.
+  std::string names
+    = lists ? "coalesce((SELECT string_agg(a.attname, E'\\x01') FROM"
+              " pg_publication_rel r JOIN pg_attribute a"
+              " ON a.attrelid = r.prrelid AND NOT a.attisdropped"
+              " AND a.attnum = ANY(r.prattrs::int2[]) WHERE r.prpubid = pub.oid"
+              " AND r.prrelid = c.oid), '')"
+            : "''";
+  return "WITH RECURSIVE pub AS (SELECT oid, puballtables, pubviaroot"
+         " FROM pg_publication WHERE pubname = $1), listed AS ("
+         + listed
+         + "), below(relid) AS (SELECT i.inhrelid FROM listed l"
+           " JOIN pg_inherits i ON i.inhparent = l.relid"
+           " JOIN pg_class p ON p.oid = i.inhrelid AND p.relispartition"
+           " UNION SELECT i.inhrelid FROM below b"
+           " JOIN pg_inherits i ON i.inhparent = b.relid)"
+           " SELECT c.oid, "
+         + names
+         + " FROM pub CROSS JOIN (SELECT relid FROM listed"
+           " UNION SELECT relid FROM below) t JOIN pg_class c"
+           " ON c.oid = t.relid WHERE CASE WHEN pub.pubviaroot"
+           " THEN c.oid NOT IN (SELECT relid FROM below)"
+           " ELSE c.relkind = 'r' END";
+}
+
 result<publication_state>
 read_publication(PGconn* conn, const std::string& name) {
   publication_state result;
@@ -62,21 +103,10 @@ read_publication(PGconn* conn, const std::string& name) {
   result.deletes = is_true(r, 0, 3);
   result.truncates = is_true(r, 0, 4);
   result.owned = is_true(r, 0, 5);
-  std::string columns = PQserverVersion(conn) >= 150000
-                          ? "array_to_string(t.attnames, E'\\x01')"
-                          : "''";
-  auto members = run(conn,
-                     "SELECT c.oid, " + columns
-                       + " FROM pg_publication_tables t"
-                         " JOIN pg_namespace n ON n.nspname = t.schemaname"
-                         " JOIN pg_class c ON c.relnamespace = n.oid"
-                         " AND c.relname = t.tablename WHERE t.pubname = $1",
-                     {name}, what);
+  auto members = read_members(conn, name);
   if (!members)
     return tl::unexpected{std::move(members.error())};
-  for (int i = 0; i < PQntuples(members->get()); ++i)
-    result.members[static_cast<uint32_t>(integer(members->get(), i, 0))]
-      = split(field(members->get(), i, 1));
+  result.members = std::move(*members);
   // Column list and filter both depend on columns; which, tells only a filter
   // that is alone.
   std::string details
@@ -115,7 +145,7 @@ void find_candidates(const source_options& options, inspection& x) {
   for (const auto& table : x.tables) {
     const auto& d = table.description;
     if (!is_wanted(options, d.schema, d.name) || table.persistence != 'p'
-        || (table.kind != 'r' && table.kind != 'p'))
+        || (table.kind != 'r' && table.kind != 'p') || d.columns.empty())
       continue;
     // A partition comes with its root.
     auto within = std::any_of(
@@ -141,6 +171,19 @@ void find_candidates(const source_options& options, inspection& x) {
 }
 
 } // namespace
+
+result<publication_members>
+read_members(PGconn* conn, const std::string& publication) {
+  auto rows = run(conn, members_sql(PQserverVersion(conn)), {publication},
+                  "cannot look at publication \"" + publication + "\"");
+  if (!rows)
+    return tl::unexpected{std::move(rows.error())};
+  publication_members result;
+  for (int i = 0; i < PQntuples(rows->get()); ++i)
+    result[static_cast<uint32_t>(integer(rows->get(), i, 0))]
+      = split(field(rows->get(), i, 1));
+  return result;
+}
 
 result<slot_row> read_slot(PGconn* conn, const std::string& name) {
   slot_row result;
@@ -195,7 +238,8 @@ followed(const inspection& x, const source_options& options) {
       if (i != publication->members.end() && columns == nullptr)
         columns = &i->second;
     }
-    if (columns == nullptr || !is_followed(options, table, x.tables))
+    if (columns == nullptr || table.description.columns.empty()
+        || !is_followed(options, table, x.tables))
       continue;
     auto description = table.description;
     // A column list leaves columns out of the stream.
@@ -206,6 +250,24 @@ followed(const inspection& x, const source_options& options) {
       });
     result.push_back(
       std::make_shared<const table_description>(std::move(description)));
+  }
+  return result;
+}
+
+std::vector<table_description_ptr>
+to_follow(const inspection& x, const source_options& options) {
+  auto result = followed(x, options);
+  if (x.statements.empty())
+    return result;
+  auto published = result.size();
+  for (const auto* table : x.candidates) {
+    auto is_published = std::any_of(result.begin(), result.begin() + published,
+                                    [&](const auto& y) {
+                                      return y->oid == table->description.oid;
+                                    });
+    if (!is_published)
+      result.push_back(
+        std::make_shared<const table_description>(table->description));
   }
   return result;
 }

@@ -9,6 +9,10 @@
 
 namespace millrace::postgres {
 
+/// What a publication publishes, by OID: the columns that it names, none where
+/// it has no list (15+).
+using publication_members = std::map<uint32_t, std::vector<std::string>>;
+
 /// A publication as it is now.
 struct publication_state {
   std::string name;
@@ -20,8 +24,7 @@ struct publication_state {
   bool truncates = false;
   bool owned = false;
 
-  /// What it publishes, by OID; the columns it names (15+, else empty).
-  std::map<uint32_t, std::vector<std::string>> members;
+  publication_members members;
 
   /// What it says of a table that it lists (15+: column list, row filter).
   struct listing {
@@ -67,6 +70,9 @@ struct inspection {
 
   /// Statements that would make the publications complete.
   std::vector<std::string> statements;
+
+  /// In place of those that make publications: the same without tables.
+  std::vector<std::string> without_tables;
 };
 
 /// Looks at everything; changes nothing.
@@ -80,9 +86,17 @@ bool is_followed(const source_options& options, const catalogue_table& x,
 std::vector<table_description_ptr>
 followed(const inspection& x, const source_options& options);
 
+/// The same, and behind them those that set-up would have to publish first.
+std::vector<table_description_ptr>
+to_follow(const inspection& x, const source_options& options);
+
 /// Whether updates and deletes of the table can be published: whether they
 /// would not be refused by the server.
 bool has_identity(const catalogue_table& x);
+
+/// Locks none of the tables.
+result<publication_members>
+read_members(PGconn* conn, const std::string& publication);
 
 /// The slot as it is now.
 result<slot_row> read_slot(PGconn* conn, const std::string& name);

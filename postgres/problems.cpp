@@ -117,10 +117,14 @@ private:
       what = "it is unlogged, so its changes are not in the log";
     else if (named && (table.kind == 'v' || table.kind == 'm'))
       what = "it is a view, whose changes are not in the log";
+    else if ((table.kind == 'r' || table.kind == 'p') && d.columns.empty())
+      what = "it has no column that the change stream carries";
     if (what != nullptr)
       add(d.full_name(), std::string{what} + ": left out",
           table.persistence == 'u'
             ? "ALTER TABLE " + quote_name(d.schema, d.name) + " SET LOGGED"
+          : table.kind == 'r' || table.kind == 'p'
+            ? "it is taken in when it gets one; or exclude it (source.exclude)"
             : "follow the tables behind it, or exclude it (source.exclude)",
           true);
   }
@@ -143,9 +147,6 @@ private:
           "row-level security hides rows from role " + x_.role
             + " that the change stream would bring",
           "ALTER ROLE " + role + " BYPASSRLS");
-    if (d.columns.empty())
-      add(subject, "it has no column that the change stream carries",
-          "exclude it (source.exclude)");
     if (!table.generated.empty()) {
       std::string names;
       auto in_key = false;
@@ -228,6 +229,11 @@ private:
            + "', publish_via_partition_root = true)";
   }
 
+  void make(std::string sql, std::string without_tables) {
+    x_.statements.push_back(std::move(sql));
+    x_.without_tables.push_back(std::move(without_tables));
+  }
+
   /// Adds the tables, or says who can.
   void extend(const publication_state& p,
               const std::vector<const catalogue_table*>& tables) {
@@ -268,7 +274,7 @@ private:
             "as a superuser, or as owner of the tables: " + sql, false,
             ec::source_refused);
       else
-        x_.statements.push_back(std::move(sql));
+        make(std::move(sql), create(options_.publication, {}, all));
       return;
     }
     if (!p.inserts || !p.updates || !p.deletes || !p.truncates) {
@@ -363,7 +369,7 @@ private:
     if (x_.main.all_tables)
       return;
     if (!x_.slot.exists && x_.may_create && all_owned(tables))
-      x_.statements.push_back(std::move(sql));
+      make(std::move(sql), create(p.name, {}, "insert, truncate"));
     else if (!tables.empty())
       add("publication \"" + p.name + "\"",
           "it does not exist, so tables without key are not followed: "

@@ -2,6 +2,7 @@
 #include "postgres/admin_impl.hpp"
 #include "postgres/advice.hpp"
 #include "postgres/inspection.hpp"
+#include "postgres/known_source.hpp"
 #include "postgres/shapes.hpp"
 
 #include <algorithm>
@@ -100,28 +101,61 @@ run_in_one(PGconn* conn, const std::vector<std::string>& statements) {
   return {};
 }
 
-// New publications come all at once. Adding a table waits for maintenance of
-// it: each by itself, so that others need not, and those that are busy later.
-result<void>
-run_all(PGconn* conn, const inspection& seen, source_start& result) {
-  std::vector<std::string> together;
-  std::vector<std::string> single;
+// The table that a statement adds.
+const catalogue_table*
+added_by(const inspection& seen, const std::string& sql) {
+  for (const auto* x : seen.candidates)
+    if (sql.ends_with(quote_name(x->description.schema, x->description.name)))
+      return x;
+  return nullptr;
+}
+
+bool makes_publication(const std::string& sql) {
+  return sql.starts_with("CREATE ");
+}
+
+// New publications come all at once, with their tables; without them if one is
+// locked.
+result<void> make_publications(PGconn* conn, const inspection& seen,
+                               std::vector<std::string>& notes) {
+  std::vector<std::string> all;
   for (const auto& sql : seen.statements)
-    (sql.starts_with("ALTER ") ? single : together).push_back(sql);
-  if (!together.empty())
-    if (auto done = run_in_one(conn, together); !done)
-      return done;
-  result.notes = std::move(together);
-  for (const auto& sql : single) {
+    if (makes_publication(sql))
+      all.push_back(sql);
+  if (all.empty())
+    return {};
+  auto done = run_in_one(conn, all);
+  if (!done && done.error().code == ec::source_failed) {
+    all = seen.without_tables;
+    done = run_in_one(conn, all);
+  }
+  if (done)
+    notes.insert(notes.end(), all.begin(), all.end());
+  return done;
+}
+
+// Adding a table waits for whoever keeps it locked: each by itself, so that
+// others need not, and those that are busy later.
+result<void>
+add_tables(PGconn* conn, const inspection& seen, source_start& result) {
+  for (const auto& sql : seen.statements) {
+    if (makes_publication(sql))
+      continue;
     auto done = run_in_one(conn, {sql});
-    if (done)
+    if (done) {
       result.notes.push_back(sql);
-    else if (done.error().code != ec::source_failed)
+      continue;
+    }
+    if (done.error().code != ec::source_failed)
       return done;
-    else
-      result.warnings.push_back(
-        {ec::source_failed, "a new table", done.error().text,
-         "it is tried again until it can be added", true});
+    const auto* table = added_by(seen, sql);
+    auto why = std::move(done.error());
+    if (table != nullptr)
+      why = name_lock_holders(conn, table->description.oid, std::move(why));
+    result.warnings.push_back(
+      {ec::source_failed,
+       table != nullptr ? table->description.full_name() : "a new table",
+       why.text, "it is tried again until it can be added", true});
   }
   return {};
 }
@@ -140,18 +174,6 @@ result<void> refuse(const std::vector<problem>& problems) {
   if (all.code != ec::none)
     return tl::unexpected{std::move(all)};
   return {};
-}
-
-// Zero: there is no slot, or there was none.
-result<void> judge_position(const std::string& slot, lsn now, lsn highest) {
-  if (highest.value == 0 || now <= highest)
-    return {};
-  return fail(ec::slot_lost,
-              "slot \"" + slot + "\" is at " + to_string(now)
-                + ", but millrace never moved it beyond " + to_string(highest)
-                + ": somebody made it anew or advanced it, or the target is an "
-                  "older copy; the changes in between are lost; "
-                + take_all_again(slot));
 }
 
 } // namespace
@@ -179,10 +201,7 @@ result<source_survey> source_admin::survey() {
                                "let it in, and max_wal_senders must be large "
                                "enough"});
   }
-  // What set-up would follow, whether or not it is published already.
-  for (const auto* x : seen->candidates)
-    result.tables.push_back(
-      std::make_shared<const table_description>(x->description));
+  result.tables = to_follow(*seen, options);
   result.missing = std::move(seen->missing);
   result.plan = std::move(seen->statements);
   if (!seen->slot.exists && !seen->in_recovery && seen->version >= 140000)
@@ -201,12 +220,10 @@ result<source_start> source_admin::set_up(lsn highest_start) {
   auto seen = inspect(*conn, options);
   if (!seen)
     return tl::unexpected{std::move(seen.error())};
-  if (!seen->slot.exists && highest_start.value != 0)
-    return fail(ec::slot_lost,
-                "slot \"" + options.slot
-                  + "\" does not exist any more: changes since it was dropped "
-                    "are lost; "
-                  + take_all_again(options.slot));
+  const auto& slot = seen->slot;
+  if (!slot.exists)
+    if (auto kept = judge_slot(options.slot, false, {}, highest_start); !kept)
+      return tl::unexpected{std::move(kept.error())};
   if (auto good = refuse(seen->problems); !good)
     return tl::unexpected{std::move(good.error())};
   // One that is being made has no position; it may never get one.
@@ -215,7 +232,7 @@ result<source_start> source_admin::set_up(lsn highest_start) {
                                  + "\" is being made by process "
                                  + seen->slot.active_pid);
   if (auto kept
-      = judge_position(options.slot, seen->slot.confirmed, highest_start);
+      = judge_slot(options.slot, slot.exists, slot.confirmed, highest_start);
       !kept)
     return tl::unexpected{std::move(kept.error())};
   source_start result;
@@ -223,7 +240,14 @@ result<source_start> source_admin::set_up(lsn highest_start) {
   if (!identity)
     return tl::unexpected{std::move(identity.error())};
   result.identity = std::move(*identity);
-  if (auto done = run_all(*conn, *seen, result); !done)
+  if (auto done = make_publications(*conn, *seen, result.notes); !done)
+    return tl::unexpected{std::move(done.error())};
+  if (!result.notes.empty() && result.notes == seen->without_tables) {
+    seen = inspect(*conn, options);
+    if (!seen)
+      return tl::unexpected{std::move(seen.error())};
+  }
+  if (auto done = add_tables(*conn, *seen, result); !done)
     return tl::unexpected{std::move(done.error())};
   // The slot after the publications: what it decodes must know them.
   if (seen->slot.exists) {

@@ -89,20 +89,19 @@ source_admin::impl::describe(PGconn* conn, const relation& x) {
   // Published by its root, a partition's rows come as the root's; its Relation
   // message comes all the same.
   if (i != tables->end() && !i->ancestors.empty()) {
-    auto member
-      = run(conn,
-            "SELECT FROM pg_publication_tables t"
-            " JOIN pg_namespace n ON n.nspname = t.schemaname"
-            " JOIN pg_class c ON c.relnamespace = n.oid"
-            " AND c.relname = t.tablename"
-            " WHERE c.oid = $1::oid AND t.pubname IN ($2, $3)",
-            {oid, options_.publication, options_.publication + "_inserts"},
-            "cannot look at publications");
-    if (!member)
-      return tl::unexpected{std::move(member.error())};
-    if (PQntuples(member->get()) == 0)
+    auto is_member = false;
+    for (const auto* suffix : {"", "_inserts"}) {
+      auto members = read_members(conn, options_.publication + suffix);
+      if (!members)
+        return tl::unexpected{std::move(members.error())};
+      is_member = is_member || members->count(x.oid) != 0;
+    }
+    if (!is_member)
       return table_description_ptr{};
   }
+  // It is taken in when it gets columns.
+  if (i != tables->end() && i->description.columns.empty())
+    return table_description_ptr{};
   // It has been dropped since the stream named it, and what the stream still
   // has of it with it.
   if (i == tables->end())
@@ -133,21 +132,14 @@ result<std::vector<table_description_ptr>> source_admin::tables() {
   auto seen = inspect(*conn, impl_->options_);
   if (!seen)
     return tl::unexpected{std::move(seen.error())};
-  auto result = followed(*seen, impl_->options_);
-  // Those that set-up would add to a publication.
-  if (!seen->statements.empty())
-    for (const auto* x : seen->candidates) {
-      auto is_followed
-        = std::any_of(result.begin(), result.end(), [x](const auto& y) {
-            return y->oid == x->description.oid;
-          });
-      if (is_followed)
-        continue;
-      auto description = x->description;
-      description.oid = 0;
-      result.push_back(
-        std::make_shared<const table_description>(std::move(description)));
-    }
+  auto published = followed(*seen, impl_->options_);
+  auto result = to_follow(*seen, impl_->options_);
+  for (auto i = published.size(); i < result.size(); ++i) {
+    auto description = *result[i];
+    description.oid = 0;
+    result[i]
+      = std::make_shared<const table_description>(std::move(description));
+  }
   if (auto done = read_shapes(*conn, impl_->options_, result); !done)
     return tl::unexpected{std::move(done.error())};
   if (auto done = impl_->end_snapshot(); !done)
