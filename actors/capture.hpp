@@ -85,6 +85,9 @@ struct capture_state {
   state_map_ptr saved;
   source_look_ptr look;
 
+  /// Tables that cannot be published yet, because somebody has locked them.
+  std::set<std::string> locked;
+
   /// The source as the state has it, if it does.
   source_state known;
   source_start_ptr start;

@@ -171,6 +171,7 @@ void connect(capture_ptr self) {
 void announce(capture_ptr self) {
   auto& st = self->state;
   report(st, *st.start);
+  show_locked(st, *st.start);
   for (const auto& name : st.start->missing) {
     spdlog::warn("waiting for table {}, which does not exist yet", name);
     st.context.numbers->waits(name, "table " + name + " does not exist yet");

@@ -145,6 +145,7 @@ void follow(capture_ptr self,
 // The publications contain the new tables now.
 void take_in(capture_ptr self, const source_start_ptr& start) {
   auto& st = self->state;
+  show_locked(st, *start);
   auto fresh = std::make_shared<std::vector<table_description_ptr>>();
   for (const auto& table : start->tables)
     if (is_new(st, *table) && st.snapshots.count(table->full_name()) == 0)
@@ -182,6 +183,9 @@ void compare_tables(capture_ptr self, const table_list_ptr& now) {
   auto appeared = std::any_of(now->begin(), now->end(), [&](const auto& x) {
     return is_new(st, *x) && st.snapshots.count(x->full_name()) == 0;
   });
+  // One that is gone is not waited for any more.
+  if (!appeared)
+    show_locked(st, {});
   auto take_new_ones = [self, appeared] {
     if (appeared)
       set_up_again(self);
@@ -219,10 +223,17 @@ void report(capture_state& st, const postgres::source_start& start) {
     for (const auto& table : start.tables)
       if (table->full_name() == x.subject)
         st.context.numbers->table(x.subject)->note(x.text);
-    // It cannot be added yet.
-    if (x.code == ec::source_failed)
-      st.context.numbers->waits(x.subject, x.text);
   }
+}
+
+void show_locked(capture_state& st, const postgres::source_start& start) {
+  for (const auto& name : std::exchange(st.locked, {}))
+    st.context.numbers->resumes(name);
+  for (const auto& x : start.warnings)
+    if (x.code == ec::source_failed) {
+      st.context.numbers->waits(x.subject, x.text);
+      st.locked.insert(x.subject);
+    }
 }
 
 change_batch_ptr

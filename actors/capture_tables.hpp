@@ -17,6 +17,9 @@ void report(capture_state& st, const postgres::source_start& start);
 /// Whether the table has been let go.
 bool is_quarantined(const capture_state& st, const std::string& table);
 
+/// Shows the tables that cannot be published yet.
+void show_locked(capture_state& st, const postgres::source_start& start);
+
 /// The table's quarantine is over: adds that to what is to be stored.
 void clear_marks(const std::string& table, state_map& changes);
 

@@ -45,6 +45,44 @@ def test_new_tables_while_others_go_on(source, target, database, nodes, sql, sam
     assert len(same(node)) == 3
 
 
+def test_a_table_that_is_locked_at_the_first_start(source, target, database, nodes, sql, same):
+    """It holds up no other, shows, and comes when it is free."""
+    sql("""CREATE TABLE busy (id int PRIMARY KEY); INSERT INTO busy VALUES (1); CREATE TABLE free (id int PRIMARY KEY); INSERT INTO free VALUES (1);
+        CREATE TABLE nothing ()""")
+    holder = source.connect(database, autocommit=False)
+    with holder.cursor() as cursor:
+        # As a VACUUM does. PostgreSQL gives an ACCESS EXCLUSIVE lock a transaction ID, and makes a new slot wait for that.
+        cursor.execute("LOCK TABLE busy IN SHARE UPDATE EXCLUSIVE MODE")
+    try:
+        node = nodes()
+        wait_until(lambda: rows(target, database, "free") == [[1]], "the table that is free", 60, alive=node)
+        sql("INSERT INTO free VALUES (2)")
+        wait_until(lambda: len(rows(target, database, "free")) == 2, "the stream goes on", 30, alive=node)
+        assert "lock timeout" in node.status()["waits"]["public.busy"]["why"]
+    finally:
+        holder.rollback()
+        holder.close()
+    wait_until(lambda: rows(target, database, "busy") == [[1]], "the table that was locked", 60, alive=node)
+    assert "public.busy" not in node.status()["waits"]
+    assert node.metric("millrace_restarts_total") == 0
+    # One without columns is taken in when it gets some.
+    assert table(node, "public.nothing") is None and "public.nothing: it has no column" in node.log()
+    sql("ALTER TABLE nothing ADD COLUMN id int PRIMARY KEY; INSERT INTO nothing VALUES (7)")
+    wait_until(lambda: rows(target, database, "nothing") == [[7]], "the table that had no columns", 60, alive=node)
+    assert len(same(node)) == 3
+
+
+def test_partitions_are_no_tables_of_their_own(source, target, database, nodes, sql, same):
+    sql("""CREATE TABLE parent (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE low PARTITION OF parent FOR VALUES FROM (0) TO (10);
+        CREATE TABLE high PARTITION OF parent FOR VALUES FROM (10) TO (20); INSERT INTO parent VALUES (1), (11)""")
+    node = nodes()
+    node.wait_caught_up(60)
+    sql("INSERT INTO parent VALUES (2), (12); UPDATE parent SET id = id + 3")
+    node.wait_caught_up(60)
+    same(node)
+    assert [x["table"] for x in node.status()["tables"]] == ["public.parent"]
+
+
 def test_a_dropped_table_stays_in_the_target_and_the_node_is_well(source, target, database, nodes, sql):
     sql("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'x' FROM generate_series(1, 100) g; CREATE TABLE other (id int PRIMARY KEY)")
     node = nodes()

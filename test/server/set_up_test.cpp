@@ -256,6 +256,97 @@ CAF_TEST(a role learns what it may not do) {
   run("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
+CAF_TEST(what is published is what the server says) {
+  run(
+    "CREATE SCHEMA s; CREATE TABLE public.a (id int PRIMARY KEY, v text);"
+    "CREATE TABLE s.b (id int PRIMARY KEY, v text);"
+    "CREATE UNLOGGED TABLE s.u (id int PRIMARY KEY);"
+    "CREATE TABLE public.\"p p\" (id int PRIMARY KEY) PARTITION BY RANGE (id);"
+    "CREATE TABLE s.p1 PARTITION OF public.\"p p\" FOR VALUES FROM (0) TO (9)"
+    " PARTITION BY RANGE (id);"
+    "CREATE TABLE public.p11 PARTITION OF s.p1 FOR VALUES FROM (0) TO (5);"
+    "CREATE TABLE s.p12 PARTITION OF s.p1 FOR VALUES FROM (5) TO (9);"
+    "CREATE TABLE public.kid (w int) INHERITS (public.a)");
+  std::vector<std::string> forms{"",
+                                 "FOR ALL TABLES",
+                                 "FOR TABLE public.a, s.b",
+                                 "FOR TABLE ONLY public.a",
+                                 "FOR TABLE public.\"p p\"",
+                                 "FOR TABLE s.p1, public.a",
+                                 "FOR TABLE public.\"p p\", public.p11",
+                                 "FOR TABLE s.p12"};
+  if (PQserverVersion(sql.get()) >= 150000) {
+    for (auto form :
+         {"FOR TABLES IN SCHEMA s", "FOR TABLES IN SCHEMA public, s",
+          "FOR TABLES IN SCHEMA s, TABLE public.a",
+          "FOR TABLE public.a (id), s.b WHERE (id > 1)",
+          "FOR TABLE ONLY public.a (v, id)"})
+      forms.emplace_back(form);
+  }
+  for (const auto& form : forms)
+    for (auto via : {"true", "false"}) {
+      CAF_MESSAGE(form << " " << via);
+      run("CREATE PUBLICATION f " + form
+          + " WITH (publish_via_partition_root = " + via + ")");
+      lines ours;
+      for (const auto& [oid, columns] : good(read_members(sql.get(), "f")))
+        ours.push_back(value("SELECT n.nspname || '.' || c.relname FROM"
+                             " pg_class c JOIN pg_namespace n"
+                             " ON n.oid = c.relnamespace WHERE c.oid = "
+                             + std::to_string(oid)));
+      std::sort(ours.begin(), ours.end());
+      auto theirs = published("f");
+      std::sort(theirs.begin(), theirs.end());
+      CAF_CHECK_EQUAL(ours, theirs);
+      run("DROP PUBLICATION f");
+    }
+  if (PQserverVersion(sql.get()) >= 150000) {
+    run("CREATE PUBLICATION f FOR TABLE ONLY public.a (id), s.b");
+    for (const auto& [oid, columns] : good(read_members(sql.get(), "f")))
+      CAF_CHECK_EQUAL(columns, (value("SELECT " + std::to_string(oid)
+                                      + " = 'public.a'::regclass")
+                                    == "t"
+                                  ? lines{"id"}
+                                  : lines{}));
+  }
+}
+
+CAF_TEST(a table that is locked at the first start holds up no other) {
+  run("CREATE TABLE public.a (id int PRIMARY KEY);"
+      "CREATE TABLE public.b (id int PRIMARY KEY);"
+      "CREATE TABLE public.c (v int)");
+  auto other = open(options);
+  // (For an ACCESS EXCLUSIVE lock PostgreSQL makes the slot wait, too.)
+  run(other, "BEGIN; LOCK TABLE public.b IN SHARE UPDATE EXCLUSIVE MODE");
+  auto x = good(admin.set_up());
+  CAF_CHECK_EQUAL(names(x.tables), "public.a public.c");
+  CAF_CHECK(x.slot_created);
+  auto why = std::find_if(x.warnings.begin(), x.warnings.end(),
+                          [](auto& y) { return y.subject == "public.b"; });
+  CAF_REQUIRE(why != x.warnings.end());
+  CAF_CHECK(has(why->text, "lock timeout"));
+  CAF_MESSAGE("it is wanted as soon as it can be had");
+  CAF_CHECK_EQUAL(names(good(admin.tables())), "public.a public.c public.b");
+  run(other, "COMMIT");
+  CAF_CHECK_EQUAL(names(good(admin.set_up(x.start)).tables),
+                  "public.a public.b public.c");
+  CAF_CHECK_EQUAL(published("p"), (lines{"public.a", "public.b"}));
+}
+
+CAF_TEST(a table without columns is left out until it has some) {
+  run("CREATE TABLE public.a (id int PRIMARY KEY); CREATE TABLE public.t ();"
+      "CREATE TABLE public.g (v int GENERATED ALWAYS AS (1) STORED)");
+  auto x = good(admin.set_up());
+  CAF_CHECK_EQUAL(names(x.tables), "public.a");
+  auto said = std::count_if(x.warnings.begin(), x.warnings.end(), [](auto& y) {
+    return has(y.text, "it has no column that the change stream carries");
+  });
+  CAF_CHECK_EQUAL(said, 2);
+  run("ALTER TABLE public.t ADD COLUMN id int PRIMARY KEY");
+  CAF_CHECK_EQUAL(names(good(admin.set_up(x.start)).tables),
+                  "public.a public.t");
+}
+
 CAF_TEST(who the server is comes with the survey) {
   auto x = good(admin.survey());
   CAF_CHECK_EQUAL(x.identity.system_identifier,
