@@ -3,6 +3,7 @@
 #include "actors/capture_confirm.hpp"
 #include "actors/capture_early.hpp"
 #include "actors/capture_fill.hpp"
+#include "actors/capture_quiet.hpp"
 #include "actors/capture_shapes.hpp"
 #include "actors/capture_start.hpp"
 #include "actors/capture_tables.hpp"
@@ -288,6 +289,12 @@ capture(capture_ptr self, unit context, capture_options options,
   look_at_source(self);
   self->delayed_send(self, tick_interval, atom::tick_v);
   return {
+    [self](atom::tables) -> caf::result<table_states_ptr> {
+      auto quiet = quiet_tables(self->state);
+      if (!quiet)
+        return to_error(quiet.error());
+      return *quiet;
+    },
     [self](atom::snapshot, const std::string& table) {
       return retake(self, table);
     },

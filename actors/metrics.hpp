@@ -54,6 +54,10 @@ public:
   counter insert_retries;
   counter dead_letters;
 
+  /// Old tombstones that were removed, and when last; 0: not in this run.
+  counter tombstones_removed;
+  gauge cleaned_at;
+
   /// Unchanged values that could not be restored from the target.
   counter enrichment_errors;
 

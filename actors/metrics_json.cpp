@@ -68,6 +68,8 @@ json::object table_object(const table_metrics& xs, int64_t now) {
     {"inserts", xs.inserts.value()},
     {"insert_retries", xs.insert_retries.value()},
     {"dead_letters", xs.dead_letters.value()},
+    {"tombstones_removed", xs.tombstones_removed.value()},
+    {"tombstones_removed_at", time_text(xs.cleaned_at.value())},
     {"saturated", std::move(saturated)},
     {"received", position(view.received.value)},
     {"durable", position(view.durable.value)},

@@ -141,6 +141,14 @@ void write_tables(exposition& out, const tables& xs) {
   per_table(out, xs, "millrace_dead_letters_total", "counter",
             "Changes that went to the dead letters.",
             count(&table_metrics::dead_letters));
+  per_table(out, xs, "millrace_tombstones_removed_total", "counter",
+            "Tombstones that were old enough and have been removed.",
+            count(&table_metrics::tombstones_removed));
+  out.family("millrace_tombstones_removed_timestamp_seconds", "gauge",
+             "When tombstones of the table were last removed.");
+  for (const auto& x : xs)
+    if (auto at = x.counters->cleaned_at.value(); at != 0)
+      out.sample(x.labels, to_seconds(at));
   out.family("millrace_values_saturated_total", "counter",
              "Values stored as the nearest end of their type's range.");
   for (const auto& x : xs)

@@ -125,10 +125,22 @@ void batch_done(router_ptr self, pending_batch& x) {
   release_held(self);
 }
 
+void part_done(partition_router_state::open_parts& open, uint64_t number) {
+  open.numbers.erase(number);
+  std::erase_if(open.waiters, [&](auto& x) {
+    if (!open.numbers.empty() && *open.numbers.begin() <= x.last)
+      return false;
+    x.promise.deliver(atom::ack_v);
+    return true;
+  });
+}
+
 void send_part(router_ptr self, const transformer_actor& to,
-               std::shared_ptr<table_metrics> numbers, row_part&& part,
+               const partition_router_state::route& from, row_part&& part,
                const pending_ptr& pending) {
   ++pending->parts;
+  auto part_number = ++self->state.parts;
+  from.open->numbers.insert(part_number);
   auto last = version{};
   int64_t committed_at = 0;
   if (!part.changes.empty()) {
@@ -142,8 +154,9 @@ void send_part(router_ptr self, const transformer_actor& to,
     ->request(to, caf::infinite,
               row_part_ptr{std::make_shared<row_part>(std::move(part))})
     .then(
-      [self, pending, numbers = std::move(numbers), last,
-       committed_at](atom::ack) {
+      [self, pending, numbers = from.numbers, open = from.open, part_number,
+       last, committed_at](atom::ack) {
+        part_done(*open, part_number);
         if (last.major != 0)
           numbers->durable(lsn{last.major}, committed_at);
         if (--pending->parts == 0)
@@ -171,7 +184,7 @@ void pass_on(router_ptr self, pending_ptr pending) {
                                to.shards.size());
     for (size_t shard = 0; shard < by_key.size(); ++shard)
       if (announces || !by_key[shard].empty())
-        send_part(self, to.shards[shard], to.numbers,
+        send_part(self, to.shards[shard], to,
                   {pending->batch, table, std::move(by_key[shard])}, pending);
   }
   if (--pending->parts == 0)
@@ -190,6 +203,16 @@ partition_router(router_ptr self, unit context, transformer_factory start) {
       auto promise = self->make_response_promise<atom::ack>();
       self->state.held.push_back({batch, promise});
       release_held(self);
+      return promise;
+    },
+    [self](atom::flush, const std::string& table) -> caf::result<atom::ack> {
+      auto& routes = self->state.routes;
+      auto i = routes.find(table);
+      if (i == routes.end() || i->second.open->numbers.empty())
+        return atom::ack_v;
+      auto& open = *i->second.open;
+      auto promise = self->make_response_promise<atom::ack>();
+      open.waiters.push_back({*open.numbers.rbegin(), promise});
       return promise;
     },
   };

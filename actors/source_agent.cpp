@@ -162,7 +162,7 @@ source_agent(source_agent_actor::stateful_pointer<source_agent_state> self,
       if (!x)
         return to_error(x.error());
       return slot_state_ptr{std::make_shared<slot_state>(
-        slot_state{x->lag, x->active, x->wal_status})};
+        slot_state{x->lag, x->active, x->wal_status, x->restart})};
     },
     [self](atom::tables) -> caf::result<table_list_ptr> {
       return answer(self->state.admin->tables());

@@ -16,6 +16,9 @@ constexpr const char* table = "table";
 /// Value: why the table was let go. Whoever starts next takes the table again.
 constexpr const char* quarantine = "quarantine";
 
+/// What the CLEANER knows.
+constexpr const char* cleaner = "cleaner";
+
 /// Value: where the slot waits for a table that was let go while all its rows
 /// were in the target. Whoever starts next need not take it again.
 constexpr const char* held = "held";
@@ -31,6 +34,10 @@ namespace state_marks {
 /// The entry of who the source is: a `source_state`.
 inline const std::pair<std::string, std::string> source{state_kind::source,
                                                         "identity"};
+
+/// Below which positions nothing comes again: `low_water_marks`.
+inline const std::pair<std::string, std::string> low_water{state_kind::cleaner,
+                                                           "marks"};
 
 } // namespace state_marks
 

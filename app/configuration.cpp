@@ -128,8 +128,17 @@ private:
     to.fsync = durability == 0;
     x.read("cluster", to.cluster);
     x.read("engine", to.engine);
+    read_tombstones(x);
     x.read("transformer-shards", out_.transformer_shards, 1u, 64u);
     read_mapping(x);
+  }
+
+  void read_tombstones(section& x) {
+    constexpr std::chrono::hours year{24 * 366};
+    auto& to = out_.target;
+    x.read("tombstone-age", to.tombstone_age, 0s, 10 * year);
+    x.read("tombstone-interval", to.tombstone_interval, 1s, year);
+    x.read("tombstone-percent", to.tombstone_percent, 0u, 100u);
   }
 
   void read_mapping(section& x) {

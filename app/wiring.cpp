@@ -2,6 +2,7 @@
 
 #include "actors/batching_sink.hpp"
 #include "actors/capture.hpp"
+#include "actors/cleaner.hpp"
 #include "actors/insert_pool.hpp"
 #include "actors/inserter.hpp"
 #include "actors/partition_router.hpp"
@@ -25,6 +26,14 @@ sink_limits sink_limits_of(const limit_options& x) {
   result.bytes = x.insert_bytes;
   result.flush_wait = x.flush_wait;
   result.inserts_per_second = x.inserts_per_second;
+  return result;
+}
+
+cleaner_options cleaner_options_of(const clickhouse::target_options& x) {
+  cleaner_options result;
+  result.age = x.tombstone_age;
+  result.interval = x.tombstone_interval;
+  result.percent = x.tombstone_percent;
   return result;
 }
 
@@ -125,6 +134,14 @@ pipeline start(caf::event_based_actor* self, const configuration& cfg,
     self->spawn(capture, context, options,
                 capture_peers{source, surveyor, store, router, snapshots}));
   result.head = caf::actor_cast<caf::actor>(head);
+  if (cfg.target.tombstone_age.count() != 0)
+    own(self->spawn<caf::detached>(
+      cleaner, context, cleaner_options_of(cfg.target),
+      cleaner_peers{surveyor, caf::actor_cast<table_states_actor>(head), router,
+                    store},
+      cfg.mapping,
+      clickhouse::make_tombstone_store(cfg.target, cfg.pipeline,
+                                       context.stop)));
   return result;
 }
 

@@ -44,7 +44,7 @@ std::string settings_clause(const target_options& options, bool array_key) {
     add("allow_nullable_key = 1");
   // Equal blocks are different changes; newer servers have a setting of their
   // own for it, which wins over insert_deduplicate.
-  if (options.engine.substr(0, 10) == "Replicated")
+  if (options.is_replicated())
     add("replicated_deduplication_window = 0");
   return out;
 }
@@ -197,6 +197,54 @@ std::string modify_column(const target_options& options,
                           const target_table& table, const target_column& x) {
   return "ALTER TABLE " + table_name(options, table.name) + " MODIFY COLUMN "
          + quote_name(x.name) + ' ' + x.type;
+}
+
+std::string
+clear_statement(const target_options& options, const target_table& x,
+                version below, version at, int64_t committed_at) {
+  auto by_version = x.source->identity == table_identity::append_only;
+  std::string names;
+  for (auto& name : key_names(x))
+    if (name != "_version")
+      names += quote_name(name) + ", ";
+  auto from = quote_name(options.database, x.name);
+  // Where the version is the key, a row's tombstone has the row's version; of
+  // equal versions the later insert counts.
+  return "INSERT INTO " + from + " (" + names
+         + "_version, _deleted, _committed_at) SELECT " + names
+         + (by_version ? "_version" : version_literal(at))
+         + ", 1, fromUnixTimestamp64Micro(toInt64("
+         + std::to_string(committed_at) + "), 'UTC') FROM " + from
+         + " FINAL WHERE _version < " + version_literal(below);
+}
+
+std::string version_literal(const version& x) {
+  return "bitOr(bitShiftLeft(toUInt128(" + std::to_string(x.major)
+         + "), 64), toUInt128(" + std::to_string(x.minor) + "))";
+}
+
+std::string
+sync_statement(const target_options& options, const target_table& x) {
+  return "SYSTEM SYNC REPLICA " + quote_name(options.database, x.name);
+}
+
+std::string merge_statement(const target_options& options,
+                            const target_table& x, std::string_view partition) {
+  return "OPTIMIZE TABLE " + quote_name(options.database, x.name)
+         + " PARTITION ID " + quote_literal(partition)
+         + " FINAL SETTINGS optimize_throw_if_noop = 1";
+}
+
+std::string old_tombstones(version below) {
+  return "_deleted AND _version < " + version_literal(below);
+}
+
+std::string
+remove_statement(const target_options& options, const target_table& x,
+                 std::string_view partition, version below) {
+  return "ALTER TABLE " + quote_name(options.database, x.name)
+         + " DELETE IN PARTITION ID " + quote_literal(partition) + " WHERE "
+         + old_tombstones(below);
 }
 
 std::string

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "clickhouse/options.hpp"
+#include "messages/lsn.hpp"
 #include "messages/target_table.hpp"
 
 #include <string>
@@ -45,6 +46,34 @@ std::string add_column(const target_options& options, const target_table& table,
                        const added_column& x);
 std::string modify_column(const target_options& options,
                           const target_table& table, const target_column& x);
+
+/// A version as UInt128 in a statement.
+std::string version_literal(const version& x);
+
+/// Tombstones of version `at` for all live rows below a version.
+std::string
+clear_statement(const target_options& options, const target_table& x,
+                version below, version at, int64_t committed_at);
+
+// Clean-up. None of the three is ON CLUSTER: a replicated table tells its
+// replicas itself, and other servers have rows of others.
+
+/// Waits until the replica has what all replicas have.
+std::string
+sync_statement(const target_options& options, const target_table& x);
+
+/// Leaves one row of each key in a partition, or fails.
+std::string merge_statement(const target_options& options,
+                            const target_table& x, std::string_view partition);
+
+/// Condition: a tombstone with a lower version.
+std::string old_tombstones(version below);
+
+/// Deletes such tombstones from a partition in which nothing older is left of
+/// their keys: to be run after `merge_statement`, never alone.
+std::string
+remove_statement(const target_options& options, const target_table& x,
+                 std::string_view partition, version below);
 
 /// `INSERT INTO db.t (all columns of a block) FORMAT Native`.
 std::string

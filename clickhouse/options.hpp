@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 namespace millrace::clickhouse {
@@ -28,6 +29,20 @@ struct target_options {
   /// Replicated servers: empty, or the name for ON CLUSTER.
   std::string cluster;
   std::string engine = "ReplacingMergeTree";
+
+  /// What was deleted so long ago need not be remembered as deleted; zero: all
+  /// tombstones stay.
+  std::chrono::milliseconds tombstone_age{std::chrono::hours{168}};
+
+  /// How often tombstones are looked for.
+  std::chrono::milliseconds tombstone_interval{std::chrono::hours{1}};
+
+  /// Share of a partition's rows that pays for writing it anew.
+  uint32_t tombstone_percent = 10;
+
+  bool is_replicated() const {
+    return engine.rfind("Replicated", 0) == 0;
+  }
 };
 
 } // namespace millrace::clickhouse

@@ -11,9 +11,6 @@ namespace millrace::clickhouse {
 using text_rows = std::vector<std::vector<std::string>>;
 text_rows parse_tab_separated(std::string_view body);
 
-/// A version as UInt128 in a statement.
-std::string version_literal(const version& x);
-
 /// Shared by the parts of `target_admin`; each has a source file of its own.
 struct target_admin::impl {
   impl(target_options options, std::string pipeline,

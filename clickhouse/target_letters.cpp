@@ -90,7 +90,7 @@ target_admin::supersede_letters(const target_table& table, version below) {
   return x.run(resolve_statement(x.options, "superseded",
                                  letters_of(x.pipeline, name)
                                    + " AND version < "
-                                   + version_literal(below)),
+                                   + ddl::version_literal(below)),
                "mark old dead letters of " + name, insert_settings());
 }
 

@@ -56,11 +56,6 @@ text_rows parse_tab_separated(std::string_view body) {
   return out;
 }
 
-std::string version_literal(const version& x) {
-  return "bitOr(bitShiftLeft(toUInt128(" + std::to_string(x.major)
-         + "), 64), toUInt128(" + std::to_string(x.minor) + "))";
-}
-
 result<void>
 target_admin::impl::run(const std::string& sql, const std::string& what,
                         const parameters& xs) {

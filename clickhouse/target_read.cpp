@@ -271,20 +271,7 @@ target_admin::read(const target_table& table,
 result<void> target_admin::clear(const target_table& table, version below,
                                  version at, int64_t committed_at) {
   auto& x = *impl_;
-  auto by_version = table.source->identity == table_identity::append_only;
-  std::string names;
-  for (auto& name : ddl::key_names(table))
-    if (name != "_version")
-      names += quote_name(name) + ", ";
-  auto from = quote_name(x.options.database, table.name);
-  // Where the version is the key, a row's tombstone has the row's version; of
-  // equal versions the later insert counts.
-  auto sql = "INSERT INTO " + from + " (" + names
-             + "_version, _deleted, _committed_at) SELECT " + names
-             + (by_version ? "_version" : version_literal(at))
-             + ", 1, fromUnixTimestamp64Micro(toInt64("
-             + std::to_string(committed_at) + "), 'UTC') FROM " + from
-             + " FINAL WHERE _version < " + version_literal(below);
+  auto sql = ddl::clear_statement(x.options, table, below, at, committed_at);
   return x.run(sql, "clear \"" + table.name + '"', insert_settings());
 }
 

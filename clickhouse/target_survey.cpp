@@ -176,6 +176,29 @@ private:
             + database() + ": " + missing,
           "GRANT " + missing + " ON " + quote_name(x_.options.database)
             + ".* TO " + quote_name(x_.options.user));
+    return check_clean_up();
+  }
+
+  /// Without them the rows are right, and more and more.
+  result<void> check_clean_up() {
+    if (x_.options.tombstone_age.count() == 0)
+      return {};
+    std::string missing;
+    for (std::string privilege : {"OPTIMIZE", "ALTER DELETE"}) {
+      auto granted = has_grant(privilege);
+      if (!granted)
+        return tl::unexpected(std::move(granted.error()));
+      if (!*granted)
+        missing += (missing.empty() ? "" : ", ") + privilege;
+    }
+    if (!missing.empty())
+      add(ec::target_refused, user(),
+          "it lacks privileges on " + database() + ": " + missing
+            + "; old tombstones stay",
+          "GRANT " + missing + " ON " + quote_name(x_.options.database)
+            + ".* TO " + quote_name(x_.options.user)
+            + "; or tombstone-age = 0s",
+          true);
     return {};
   }
 

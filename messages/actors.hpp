@@ -11,7 +11,10 @@ namespace millrace {
 using router_actor = caf::typed_actor<
   // Takes changes in the order of the log. The reply means that all of them
   // are durable in the target (or in the dead-letter store).
-  caf::replies_to<change_batch_ptr>::with<atom::ack>>;
+  caf::replies_to<change_batch_ptr>::with<atom::ack>,
+  // The reply means that what has come of a table, by its full name, is
+  // durable; not that nothing comes after it.
+  caf::replies_to<atom::flush, std::string>::with<atom::ack>>;
 
 /// The TRANSFORMER interface: one table, one shard of its keys.
 using transformer_actor = caf::typed_actor<
@@ -112,8 +115,21 @@ using snapshotter_actor = caf::typed_actor<
   // INTERNAL: Look again whether the awaited transactions have ended.
   caf::reacts_to<atom::tick>>;
 
+/// What CAPTURE knows of its tables.
+using table_states_actor = caf::typed_actor<
+  // Tables that are streamed, none of them quarantined, and of which no
+  // snapshot runs, by full name. Fails while the stream is not open.
+  caf::replies_to<atom::tables>::with<table_states_ptr>>;
+
+/// The CLEANER interface.
+using cleaner_actor = caf::typed_actor<
+  // INTERNAL: Look for old tombstones.
+  caf::reacts_to<atom::tick>>;
+
 /// The CAPTURE interface.
 using capture_actor = caf::typed_actor<
+  // As `table_states_actor`.
+  caf::replies_to<atom::tables>::with<table_states_ptr>,
   // Takes a table again, by its full name. The reply means that this is
   // remembered, not that it is done.
   caf::replies_to<atom::snapshot, std::string>::with<atom::ack>,

@@ -100,6 +100,10 @@ struct slot_state {
   uint64_t lag = 0;
   bool active = false;
   std::string wal_status;
+
+  /// From where the server reads the log for it. That is on its disk: even
+  /// after a crash no earlier commit comes again.
+  lsn restart{};
 };
 
 using row_part_ptr = std::shared_ptr<const row_part>;
@@ -123,6 +127,8 @@ using table_list_ptr
   = std::shared_ptr<const std::vector<table_description_ptr>>;
 using chunk_order_ptr = std::shared_ptr<const chunk_order>;
 using snapshot_order_ptr = std::shared_ptr<const snapshot_order>;
+using table_states_ptr
+  = std::shared_ptr<const std::map<std::string, table_state>>;
 
 } // namespace millrace
 
@@ -147,6 +153,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::stored_query_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::stored_rows_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::table_description_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::table_list_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::table_states_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::target_table_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(millrace::xid_list_ptr)
 

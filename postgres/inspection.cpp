@@ -193,7 +193,8 @@ result<slot_row> read_slot(PGconn* conn, const std::string& name) {
           " coalesce(active_pid::text, ''), coalesce(wal_status, ''),"
           " coalesce(confirmed_flush_lsn, '0/0'),"
           " CASE WHEN NOT pg_is_in_recovery() THEN greatest(0,"
-          " coalesce(pg_current_wal_lsn() - restart_lsn, 0))::bigint END"
+          " coalesce(pg_current_wal_lsn() - restart_lsn, 0))::bigint END,"
+          " coalesce(restart_lsn, '0/0')"
           " FROM pg_replication_slots WHERE slot_name = $1",
           {name}, "cannot look at slot \"" + name + "\"");
   if (!rows)
@@ -208,6 +209,7 @@ result<slot_row> read_slot(PGconn* conn, const std::string& name) {
   result.wal_status = field(r, 0, 3);
   result.confirmed = parse_lsn(field(r, 0, 4)).value_or(lsn{});
   result.lag = static_cast<uint64_t>(integer(r, 0, 5));
+  result.restart = parse_lsn(field(r, 0, 6)).value_or(lsn{});
   return result;
 }
 

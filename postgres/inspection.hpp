@@ -45,6 +45,9 @@ struct slot_row {
   std::string wal_status;
   lsn confirmed;
   uint64_t lag = 0;
+
+  /// From where the log is read for it; zero: nothing is kept.
+  lsn restart;
 };
 
 /// Everything about the source that set-up depends on.

@@ -165,7 +165,8 @@ result<source_admin::slot_state> source_admin::slot() {
     return tl::unexpected{std::move(row.error())};
   if (!row->exists)
     return fail(ec::slot_lost, "slot \"" + name + "\" does not exist");
-  return slot_state{row->lag, !row->active_pid.empty(), row->wal_status};
+  return slot_state{row->lag, !row->active_pid.empty(), row->wal_status,
+                    row->restart};
 }
 
 } // namespace millrace::postgres

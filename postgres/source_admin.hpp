@@ -147,6 +147,9 @@ public:
     uint64_t lag = 0;
     bool active = false;
     std::string wal_status;
+
+    /// No commit before it can come again.
+    lsn restart;
   };
   result<slot_state> slot();
 

@@ -135,7 +135,8 @@ struct capture_fixture : peers_fixture {
     source_log->reader = std::make_shared<fake_replication>(stream);
     source = own(sys.spawn(fake_source_agent, source_log));
     store = own(sys.spawn(fake_target_agent, store_log));
-    router = own(sys.spawn(fake_router_of, batches));
+    router = own(
+      sys.spawn(fake_router_of, batches, make_inbox<std::string, atom::ack>()));
     snapshotter = own(sys.spawn(snapshotter_of, snapshots));
   }
 

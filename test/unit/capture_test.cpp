@@ -891,4 +891,30 @@ CAF_TEST(ends with the reason when a position cannot be told) {
   CAF_CHECK_EQUAL(context.numbers->confirmed_position.value(), 0);
 }
 
+CAF_TEST(quiet tables are streamed and no snapshot of them runs) {
+  auto quiet = [this] { return ask<table_states_ptr>(hdl, atom::tables_v); };
+  was_here();
+  start();
+  // The state may still be another node's.
+  auto early = quiet();
+  CAF_CHECK_EQUAL(early->error, "source_unavailable: the node does not stream");
+  accept_announcement();
+  auto known = quiet();
+  CAF_REQUIRE(known->answered());
+  CAF_REQUIRE_EQUAL((*known->value)->count("public.orders"), 1u);
+  CAF_CHECK_EQUAL((*known->value)->at("public.orders").fill_until, lsn{500});
+  auto taken = ask<atom::ack>(hdl, atom::snapshot_v, "public.orders"s);
+  accept_announcement();
+  CAF_REQUIRE(taken->answered());
+  known = quiet();
+  CAF_CHECK_EQUAL((*known->value)->size(), 0u);
+  answer(snapshotter, snapshots, 0, lsn{9'500});
+  known = quiet();
+  CAF_REQUIRE_EQUAL((*known->value)->size(), 1u);
+  CAF_CHECK_EQUAL((*known->value)->at("public.orders").fill_until, lsn{9'500});
+  context.numbers->table("public.orders")->quarantine("it does not fit");
+  known = quiet();
+  CAF_CHECK_EQUAL((*known->value)->size(), 0u);
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

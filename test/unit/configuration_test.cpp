@@ -89,16 +89,19 @@ std::string dump(const configuration& x) {
       << x.target.ca_file << '|' << x.target.fsync << '|' << x.target.cluster
       << '|' << x.target.engine << '|' << x.target.connect_timeout.count()
       << '|' << x.target.stall_timeout.count() << '|'
-      << x.mapping.null_as_default << '|' << x.mapping.null_as_default_of.size()
-      << '|' << x.mapping.refuse_out_of_range << '|'
-      << x.mapping.table_names.size() << '|' << x.mapping.columns.size() << '|'
-      << x.transformer_shards << '|' << x.limits.window_bytes << '|'
-      << x.limits.snapshot_window_bytes << '|' << x.limits.snapshot_chunk_bytes
-      << '|' << x.limits.batch_rows << '|' << x.limits.batch_bytes << '|'
-      << x.limits.insert_rows << '|' << x.limits.insert_bytes << '|'
-      << x.limits.flush_wait.count() << '|' << x.limits.inserts_per_second
-      << '|' << x.limits.max_dead_letters << '|' << x.limits.hold << '|' << x.limits.ready_lag.count()
-      << '|' << to_string(x.http) << '|' << x.scheduler.policy << '|'
+      << x.target.tombstone_age.count() << '|'
+      << x.target.tombstone_interval.count() << '|'
+      << x.target.tombstone_percent << '|' << x.mapping.null_as_default << '|'
+      << x.mapping.null_as_default_of.size() << '|'
+      << x.mapping.refuse_out_of_range << '|' << x.mapping.table_names.size()
+      << '|' << x.mapping.columns.size() << '|' << x.transformer_shards << '|'
+      << x.limits.window_bytes << '|' << x.limits.snapshot_window_bytes << '|'
+      << x.limits.snapshot_chunk_bytes << '|' << x.limits.batch_rows << '|'
+      << x.limits.batch_bytes << '|' << x.limits.insert_rows << '|'
+      << x.limits.insert_bytes << '|' << x.limits.flush_wait.count() << '|'
+      << x.limits.inserts_per_second << '|' << x.limits.max_dead_letters << '|'
+      << x.limits.hold << '|' << x.limits.ready_lag.count() << '|'
+      << to_string(x.http) << '|' << x.scheduler.policy << '|'
       << x.scheduler.max_threads;
   return out.str();
 }
@@ -151,6 +154,9 @@ CAF_TEST(the commented file names every entry) {
                      "ca-file",
                      "cluster",
                      "engine",
+                     "tombstone-age",
+                     "tombstone-interval",
+                     "tombstone-percent",
                      "transformer-shards",
                      "window-bytes",
                      "snapshot-window-bytes",
@@ -197,6 +203,9 @@ durability = "process"
 ca-file = "ca.pem"
 cluster = "c"
 engine = "ReplicatedReplacingMergeTree('/x', '{replica}')"
+tombstone-age = 5min
+tombstone-interval = 1500ms
+tombstone-percent = 0
 transformer-shards = 4
 [limits]
 window-bytes = 2000000
@@ -233,7 +242,8 @@ status-interval = 500ms
     dump(*x),
     "debug|/etc/millrace/log/m.log|1|a.*,b.c,|a.x,|s3cr3t|60000|500|0|5|"
     "https://ch:8443|w||d|/etc/millrace/ca.pem|0|c|"
-    "ReplicatedReplacingMergeTree('/x', '{replica}')|5000|60000|1|1|1|1|2|4|"
+    "ReplicatedReplacingMergeTree('/x', "
+    "'{replica}')|5000|60000|300000|1500|0|1|1|1|1|2|4|"
     "2000000|3000000|10000|10|2048|20|4096|1|7|8|1|5000|[::1]:1234|stealing|3");
   CAF_CHECK_EQUAL(x->source.publication, "Pub");
   CAF_CHECK_EQUAL(x->source.slot, "s1");

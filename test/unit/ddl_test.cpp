@@ -121,3 +121,58 @@ CAF_TEST(replicated tables are made on the cluster) {
                   "ALTER TABLE `shop`.`t` ON CLUSTER `main` MODIFY COLUMN `b` "
                   "String");
 }
+
+CAF_TEST(all that is made is made on the cluster) {
+  auto options = plain();
+  options.cluster = "main";
+  options.engine = "ReplicatedReplacingMergeTree('/t/{shard}/{table}', '{r}')";
+  auto table = make_target("t", {{"a", "Int64"}, {"b", "String"}}, 1);
+  auto letters = ddl::create_dead_letter_table(options);
+  CAF_CHECK(has(letters, "EXISTS `shop`.`_dead_letters` ON CLUSTER `main`\n("));
+  CAF_CHECK(has(letters, "ReplicatedReplacingMergeTree('/t/{shard}/{table}', "
+                         "'{r}', revision, resolved)"));
+  auto state = ddl::create_state_table(options);
+  CAF_CHECK(has(state, "EXISTS `shop`.`_millrace_state` ON CLUSTER `main`\n("));
+  CAF_CHECK(has(state, "ReplicatedReplacingMergeTree('/t/{shard}/{table}', "
+                       "'{r}', version)"));
+  for (const auto& sql : {letters, state})
+    CAF_CHECK(has(sql, "replicated_deduplication_window = 0"));
+  CAF_CHECK_EQUAL(
+    ddl::add_column(options, *table, ddl::added_columns(*table)[1]),
+    "ALTER TABLE `shop`.`t` ON CLUSTER `main` ADD COLUMN IF NOT EXISTS "
+    "`_deleted` UInt8 COMMENT '1: the row has been deleted'");
+}
+
+CAF_TEST(what changes rows runs on one server) {
+  // A replicated table tells its replicas itself; ON CLUSTER would have each
+  // of them do it again, within the time that such statements have.
+  auto options = plain();
+  options.cluster = "main";
+  options.engine = "ReplicatedReplacingMergeTree('/t/{shard}/{table}', '{r}')";
+  auto table = make_target("t`", {{"a", "Int64"}, {"b", "String"}}, 1);
+  CAF_CHECK_EQUAL(ddl::insert_statement(options, *table),
+                  "INSERT INTO `shop`.`t\\`` (`a`, `b`, `_version`, "
+                  "`_deleted`, `_committed_at`) FORMAT Native");
+  CAF_CHECK_EQUAL(
+    ddl::clear_statement(options, *table, {9, 1}, {8, 2}, 77),
+    "INSERT INTO `shop`.`t\\`` (`a`, _version, _deleted, _committed_at) SELECT "
+    "`a`, bitOr(bitShiftLeft(toUInt128(8), 64), toUInt128(2)), 1, "
+    "fromUnixTimestamp64Micro(toInt64(77), 'UTC') FROM `shop`.`t\\`` FINAL "
+    "WHERE _version < bitOr(bitShiftLeft(toUInt128(9), 64), toUInt128(1))");
+  CAF_CHECK_EQUAL(ddl::sync_statement(options, *table),
+                  "SYSTEM SYNC REPLICA `shop`.`t\\``");
+  CAF_CHECK_EQUAL(ddl::merge_statement(options, *table, "2'6"),
+                  "OPTIMIZE TABLE `shop`.`t\\`` PARTITION ID '2\\'6' FINAL "
+                  "SETTINGS optimize_throw_if_noop = 1");
+  CAF_CHECK_EQUAL(
+    ddl::remove_statement(options, *table, "all", {9, 0}),
+    "ALTER TABLE `shop`.`t\\`` DELETE IN PARTITION ID 'all' WHERE _deleted AND "
+    "_version < bitOr(bitShiftLeft(toUInt128(9), 64), toUInt128(0))");
+}
+
+CAF_TEST(rows whose version is their key are cleared under it) {
+  auto table
+    = make_target("t", {{"a", "Int64"}}, 0, table_identity::append_only);
+  CAF_CHECK(has(ddl::clear_statement(plain(), *table, {9, 1}, {9, 1}, 77),
+                "(_version, _deleted, _committed_at) SELECT _version, 1, "));
+}

@@ -52,6 +52,7 @@ struct source_script : agent_script {
   std::vector<table_description_ptr> tables;
   std::vector<uint64_t> running;
   lsn position{10'000};
+  lsn restart;
   lsn timeline_end;
 
   /// Bytes of each value that the stream left out.
@@ -180,8 +181,8 @@ fake_source_agent(fake_source::stateful_pointer<fake_state> self,
     },
     [=](atom::slot) {
       return respond(self, *x, "slot", x->slots, 0, [&] {
-        return slot_state_ptr{
-          std::make_shared<slot_state>(slot_state{7, true, "reserved"})};
+        return slot_state_ptr{std::make_shared<slot_state>(
+          slot_state{7, true, "reserved", x->restart})};
       });
     },
     [=](atom::tables) {
@@ -277,12 +278,17 @@ fake_target_agent(fake_target::stateful_pointer<fake_state> self,
 using router_inbox = inbox_ptr<change_batch_ptr, atom::ack>;
 using fake_router = fake<router_actor>;
 
+using flush_inbox = inbox_ptr<std::string, atom::ack>;
+
 inline fake_router::behavior_type
-fake_router_of(fake_router::stateful_pointer<fake_state> self,
-               router_inbox box) {
+fake_router_of(fake_router::stateful_pointer<fake_state> self, router_inbox box,
+               flush_inbox flushes) {
   return {
     [=](const change_batch_ptr& batch) {
       return keep<change_batch_ptr, atom::ack>(self, box, batch);
+    },
+    [=](atom::flush, const std::string& table) {
+      return keep<std::string, atom::ack>(self, flushes, table);
     },
     run_errands(),
   };

@@ -305,4 +305,34 @@ CAF_TEST(events are counted by operation) {
   CAF_CHECK_EQUAL(count(operation::truncate), 0u);
 }
 
+CAF_TEST(who asks for a flush waits for what is on its way and no more) {
+  auto flush = [this](const std::string& name) {
+    return ask<atom::ack>(router, atom::flush_v, name);
+  };
+  CAF_CHECK(flush("public.a")->answered());
+  send_rows("a");
+  send_rows("a");
+  send_rows("b");
+  auto early = flush("public.a");
+  send_rows("a");
+  auto late = flush("public.a");
+  make_durable("a", 2);
+  make_durable("a", 1);
+  CAF_CHECK(early->pending());
+  make_durable("a", 0);
+  CAF_CHECK(early->answered());
+  CAF_CHECK(late->answered());
+  CAF_CHECK(flush("public.a")->answered());
+  auto other = flush("public.b");
+  CAF_CHECK(other->pending());
+  send_rows("a");
+  make_durable("b", 0);
+  CAF_CHECK(other->answered());
+  auto last = flush("public.a");
+  send_rows("a");
+  CAF_CHECK(last->pending());
+  make_durable("a", 3);
+  CAF_CHECK(last->answered());
+}
+
 CAF_TEST_FIXTURE_SCOPE_END()

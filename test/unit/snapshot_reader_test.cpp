@@ -75,7 +75,8 @@ struct fixture : peers_fixture {
       connection(std::make_shared<fake_connection>()),
       batches(make_inbox<change_batch_ptr, atom::ack>()) {
     limits.window_bytes = 1'000'000;
-    router = own(sys.spawn(fake_router_of, batches));
+    router = own(
+      sys.spawn(fake_router_of, batches, make_inbox<std::string, atom::ack>()));
     auto made = std::make_shared<postgres::snapshot_plan>();
     made->table = source;
     for (uint32_t i = 0; i < 3; ++i)

@@ -35,7 +35,8 @@ struct fixture : peers_fixture {
     source_log->tables = {orders, items};
     source = own(sys.spawn(fake_source_agent, source_log));
     store = own(sys.spawn(fake_target_agent, store_log));
-    router = own(sys.spawn(fake_router_of, batches));
+    router = own(
+      sys.spawn(fake_router_of, batches, make_inbox<std::string, atom::ack>()));
   }
 
   void start(size_t readers) {

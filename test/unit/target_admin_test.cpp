@@ -388,7 +388,7 @@ CAF_TEST(the survey names what stands in the way) {
         "it lacks privileges on database \"d\": SELECT, INSERT",
         "[target] engine: its path is the same"})
     CAF_CHECK(find(*x, part) != nullptr);
-  CAF_CHECK_EQUAL(x->size(), 6u);
+  CAF_CHECK_EQUAL(x->size(), 7u);
 }
 
 CAF_TEST(the survey knows what looking rows up needs) {
@@ -406,6 +406,27 @@ CAF_TEST(the survey knows users that were granted nothing but to read) {
                  "it may only read: it lacks privileges on database \"d\": "
                  "INSERT")
             != nullptr);
+}
+
+CAF_TEST(the survey warns when old tombstones would stay) {
+  on("version()", "26.7.1.1\n");
+  on("system.databases", "1\n");
+  on("CHECK GRANT", "1\n");
+  on("CHECK GRANT ALTER DELETE", "0\n");
+  std::vector<std::string> plan;
+  auto what = [&] {
+    target_admin uut{options, "p"};
+    auto x = uut.survey({}, plan);
+    CAF_REQUIRE(x);
+    return *x;
+  };
+  auto xs = what();
+  CAF_REQUIRE_EQUAL(xs.size(), 1u);
+  CAF_CHECK(xs[0].warning);
+  CAF_CHECK_EQUAL(xs[0].text, "it lacks privileges on database \"d\": ALTER "
+                              "DELETE; old tombstones stay");
+  options.tombstone_age = {};
+  CAF_CHECK_EQUAL(what().size(), 0u);
 }
 
 CAF_TEST(what an existing table does to its rows is noticed) {
