@@ -107,6 +107,10 @@ struct capture_state {
   /// By full name.
   std::map<std::string, outdated_mark> outdated;
 
+  /// Until when updates and deletes of a table without key may still be told
+  /// that its snapshot has seen, by full name.
+  std::map<std::string, std::chrono::steady_clock::time_point> settling;
+
   /// Shapes in a row that the catalogue did not have any more, and up to where
   /// they are passed over.
   struct passed_shapes {

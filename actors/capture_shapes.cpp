@@ -12,6 +12,9 @@ namespace {
 // So many shapes in a row that the catalogue does not have are no coincidence.
 constexpr size_t max_passed_over = 20;
 
+// What a server counts reaches its counters some seconds later.
+constexpr auto time_to_settle = std::chrono::seconds{30};
+
 void save(capture_ptr self, state_map&& changes, std::function<void()> then) {
   self
     ->request(self->state.to.store, caf::infinite, atom::save_v,
@@ -48,6 +51,60 @@ void tell_outdated(capture_state& st, const std::string& table,
   st.context.numbers->table(table)->note("rows from before may differ: " + why);
 }
 
+bool has_key(const table_description& table) {
+  return table.identity == table_identity::key;
+}
+
+std::string
+why_other_rows(const table_state& x, const table_description& table) {
+  auto why = why_outdated(x.shape, *table.shape);
+  if (!why.empty() || has_key(table))
+    return why;
+  // Without a key only the whole table can be taken.
+  auto added = added_heaps(x.shape, *table.shape);
+  const auto& heaps = table.shape->heaps;
+  auto attached = std::any_of(heaps.begin(), heaps.end(), [&](const auto& y) {
+    return !y.born
+           && std::find(added.begin(), added.end(), y.oid) != added.end();
+  });
+  return attached ? "a partition has been attached" : "";
+}
+
+// Partitions whose rows the log may not have told.
+std::vector<uint32_t>
+partitions_to_take(const capture_state& st, const table_state& x,
+                   const table_description& table) {
+  if (!st.options.snapshot || !has_key(table))
+    return {};
+  return added_heaps(x.shape, *table.shape);
+}
+
+// Rows of a table without key are updated or deleted, and the stream does not
+// say so.
+bool misses_edits(capture_ptr self, const table_state& x,
+                  const table_description& table) {
+  if (table.identity != table_identity::append_only || !x.shape.is_known())
+    return false;
+  const auto& settling = self->state.settling;
+  auto i = settling.find(table.full_name());
+  if (i != settling.end() && self->clock().now() < i->second)
+    return false;
+  return table.shape->edits > x.shape.edits;
+}
+
+void let_edited_go(capture_ptr self, const table_description& table,
+                   const table_state& x) {
+  auto name = table.full_name();
+  auto why = "rows of it have been updated or deleted ("
+             + std::to_string(table.shape->edits - x.shape.edits)
+             + " times), and without a key the stream does not say which: give "
+               "it one (ALTER TABLE ... ADD PRIMARY KEY, or a unique index and "
+               "REPLICA IDENTITY USING INDEX) and drop the target table, or "
+               "have it taken as it is: millrace snapshot --table "
+             + name;
+  let_go(self, name, caf::make_error(ec::table_unsuitable, why), [] {});
+}
+
 } // namespace
 
 void look_at_shape(capture_ptr self, const table_description_ptr& table,
@@ -59,14 +116,16 @@ void look_at_shape(capture_ptr self, const table_description_ptr& table,
     return;
   }
   auto name = table->full_name();
-  auto why = why_outdated(x->shape, *table->shape);
+  auto why = why_other_rows(*x, *table);
   if (!why.empty() && st.options.snapshot) {
     note_outdated(self, name, why, st.reader->received(), std::move(then));
     return;
   }
   if (!why.empty())
     tell_outdated(st, name, why);
-  if (adopt(st, *x, *table))
+  if (!partitions_to_take(st, *x, *table).empty())
+    look_for_tables(self);
+  else if (table->shape->edits == x->shape.edits && adopt(st, *x, *table))
     save(self, {{{state_kind::table, name}, to_json(*x)}}, [] {});
   then();
 }
@@ -128,11 +187,15 @@ outdated_tables(capture_ptr self, const std::vector<table_description_ptr>& now,
         || is_quarantined(st, name))
       continue;
     auto noted = st.outdated.find(name);
-    auto why = noted != st.outdated.end()
-                 ? noted->second.why
-                 : why_outdated(x->shape, *table->shape);
+    auto why = noted != st.outdated.end() ? noted->second.why
+                                          : why_other_rows(*x, *table);
     if (!why.empty() && st.options.snapshot) {
       spdlog::warn("table {} is taken again: {}", name, why);
+      result.push_back(table);
+    } else if (misses_edits(self, *x, *table)) {
+      let_edited_go(self, *table, *x);
+    } else if (why.empty() && !partitions_to_take(st, *x, *table).empty()) {
+      spdlog::info("table {} has new partitions", name);
       result.push_back(table);
     } else {
       if (!why.empty())
@@ -145,10 +208,17 @@ outdated_tables(capture_ptr self, const std::vector<table_description_ptr>& now,
 }
 
 table_state taken_again(capture_state& st, const table_description& table,
-                        state_map& changes) {
+                        bool whole, state_map& changes) {
   auto name = table.full_name();
   auto result = replaced_table(table.oid);
   if (const auto* x = find(st, table)) {
+    // A snapshot that was not at its end is one of all.
+    if (!whole && st.outdated.count(name) == 0
+        && x->at == table_state::phase::streaming
+        && why_other_rows(*x, table).empty()) {
+      result.only = partitions_to_take(st, *x, table);
+      result.retake = result.only.empty();
+    }
     result.shape = successor(x->shape, *table.shape);
   } else if (table.shape) {
     result.shape = *table.shape;
@@ -161,6 +231,7 @@ table_state taken_again(capture_state& st, const table_description& table,
 void table_taken(capture_ptr self, const std::string& table,
                  std::function<void()> then) {
   auto& st = self->state;
+  st.settling[table] = self->clock().now() + time_to_settle;
   // It was noted, and then planned anew, while its snapshot was taken.
   auto noted = st.outdated.find(table);
   if (noted == st.outdated.end() || st.tables[table].label < noted->second.at) {

@@ -28,18 +28,20 @@ void pass_over_shape(capture_ptr self, const relation_ptr& shape,
                      const caf::error& why, std::function<void()> then);
 
 /// Those of the tables that have to be taken again now: of which it is noted,
-/// or which have another shape. Shapes that make no difference are remembered,
-/// and added to what is to be stored.
+/// or which have another shape, or more partitions. Shapes that make no
+/// difference are remembered, and added to what is to be stored. A table whose
+/// changes the stream does not carry, and which has some, is let go.
 std::vector<table_description_ptr>
 outdated_tables(capture_ptr self, const std::vector<table_description_ptr>& now,
                 state_map& changes);
 
 /// What is remembered of a table that is taken again as it is now. Adds that to
 /// what is to be stored: it is noted no more.
+/// @param whole all of it, also if only some partitions are new.
 table_state taken_again(capture_state& st, const table_description& table,
-                        state_map& changes);
+                        bool whole, state_map& changes);
 
-/// A snapshot of the table is complete, and what is remembered of the
+/// A snapshot of the whole table is complete, and what is remembered of the
 /// table is that: it may have been what was noted meanwhile.
 void table_taken(capture_ptr self, const std::string& table,
                  std::function<void()> then);

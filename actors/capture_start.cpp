@@ -94,7 +94,7 @@ void retake_quarantined(capture_state& st, state_map& changes) {
       auto i = std::find_if(now.begin(), now.end(), [&](const auto& y) {
         return y->full_name() == name;
       });
-      x = i != now.end() ? taken_again(st, **i, changes)
+      x = i != now.end() ? taken_again(st, **i, true, changes)
                          : replaced_table(x.oid);
       changes[{state_kind::table, name}] = to_json(x);
     }
@@ -124,15 +124,15 @@ void remember(capture_ptr self, const reader_ptr& reader) {
       continue;
     }
     auto known = st.tables.count(name) != 0;
-    auto fresh
-      = known ? taken_again(st, *table, changes) : fresh_table(st, *table);
+    auto fresh = known ? taken_again(st, *table, true, changes)
+                       : fresh_table(st, *table);
     changes[{state_kind::table, name}] = to_json(fresh);
     st.tables[name] = std::move(fresh);
   }
   retake_quarantined(st, changes);
   for (const auto& table : outdated_tables(self, st.start->tables, changes)) {
     auto& x = st.tables[table->full_name()];
-    x = taken_again(st, *table, changes);
+    x = taken_again(st, *table, false, changes);
     changes[{state_kind::table, table->full_name()}] = to_json(x);
   }
   auto source = identity_of(st);

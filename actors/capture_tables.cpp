@@ -68,6 +68,8 @@ void snapshot_taken(capture_ptr self, const std::string& name, lsn end) {
     x.at = table_state::phase::streaming;
     x.fill_until = end;
     x.retake = false;
+    auto whole = x.only.empty();
+    x.only.clear();
     auto i = stored->find({state_kind::table, name});
     if (i != stored->end()) {
       auto state = parse_table_state(i->second);
@@ -82,7 +84,10 @@ void snapshot_taken(capture_ptr self, const std::string& name, lsn end) {
       raise_fill_until(self, name, self->state.rows_gone[name],
                        [self, name] { snapshot_ended(self, name); });
     };
-    table_taken(self, name, then);
+    if (whole)
+      table_taken(self, name, then);
+    else
+      then();
   };
   self->request(self->state.to.store, caf::infinite, atom::read_v)
     .then(std::move(read_back), quit_on_error(self));
@@ -108,7 +113,7 @@ void order_snapshot(capture_ptr self, const table_description_ptr& table) {
 // tables for them. Each gets a snapshot with a label of its own.
 void follow(capture_ptr self,
             std::shared_ptr<std::vector<table_description_ptr>> fresh,
-            std::function<void()> remembered) {
+            bool whole, std::function<void()> remembered) {
   auto& st = self->state;
   for (const auto& table : *fresh) {
     auto name = table->full_name();
@@ -116,14 +121,14 @@ void follow(capture_ptr self,
     st.context.numbers->table(name)->quarantine({});
     st.reader->describe(table);
   }
-  auto announced = [self, fresh, remembered](atom::ack) {
+  auto announced = [self, fresh, whole, remembered](atom::ack) {
     auto& st = self->state;
     state_map changes;
     for (const auto& table : *fresh) {
       auto name = table->full_name();
       auto known = st.tables.count(name) != 0;
-      auto state
-        = known ? taken_again(st, *table, changes) : new_table(st, *table);
+      auto state = known ? taken_again(st, *table, whole, changes)
+                         : new_table(st, *table);
       changes[{state_kind::table, name}] = to_json(state);
       // It may have been let go again.
       if (known && !is_quarantined(st, name))
@@ -159,7 +164,7 @@ void take_in(capture_ptr self, const source_start_ptr& start) {
     spdlog::info("table {} is new", table->full_name());
     st.context.numbers->table(table->full_name())->note({});
   }
-  follow(self, fresh, [self] { self->state.looking_for_tables = false; });
+  follow(self, fresh, true, [self] { self->state.looking_for_tables = false; });
 }
 
 void set_up_again(capture_ptr self) {
@@ -196,7 +201,7 @@ void compare_tables(capture_ptr self, const table_list_ptr& now) {
     if (outdated->empty())
       take_new_ones();
     else
-      follow(self, outdated, take_new_ones);
+      follow(self, outdated, false, take_new_ones);
   };
   if (changes.empty())
     then();
@@ -348,7 +353,7 @@ caf::result<atom::ack> retake(capture_ptr self, const std::string& name) {
     }
     spdlog::info("table {} is taken again: somebody asked for it", name);
     follow(self, std::make_shared<std::vector<table_description_ptr>>(1, *i),
-           [self, promise]() mutable {
+           true, [self, promise]() mutable {
              self->state.looking_for_tables = false;
              promise.deliver(atom::ack_v);
            });

@@ -65,6 +65,17 @@ restore_plan(const snapshot_order& order, const table_state& state) {
   return plan;
 }
 
+// The chunks of some partitions.
+snapshot_plan_ptr part_of(const postgres::snapshot_plan& plan,
+                          const std::vector<uint32_t>& partitions) {
+  auto result = std::make_shared<postgres::snapshot_plan>(plan);
+  std::erase_if(result->chunks, [&](const auto& x) {
+    return std::find(partitions.begin(), partitions.end(), x.partition)
+           == partitions.end();
+  });
+  return result;
+}
+
 std::vector<table_state::part> parts_of(const postgres::snapshot_plan& plan) {
   std::vector<table_state::part> result;
   for (const auto& x : plan.chunks) {
@@ -207,9 +218,9 @@ void make_plan(snapshotter_ptr self, const job_ptr& x) {
               x->state.label)
     .then(
       [self, x](const snapshot_plan_ptr& plan) {
-        x->plan = plan;
+        x->plan = x->state.only.empty() ? plan : part_of(*plan, x->state.only);
         goes_on(self, *x);
-        remember_plan(x->state, *plan);
+        remember_plan(x->state, *x->plan);
         start_plan(self, x);
       },
       [self, x](const caf::error& err) {
@@ -274,6 +285,7 @@ void end_job(snapshotter_ptr self, const job_ptr& x) {
     .then(
       [self, x](lsn end) {
         x->state.at = table_state::phase::streaming;
+        x->state.only.clear();
         x->state.fill_until = has_key(*x) ? end : x->state.label;
         x->state.done.clear();
         if (!x->state.retake && has_key(*x)) {
@@ -332,6 +344,7 @@ void plan_again(snapshotter_ptr self, const job_ptr& x, const caf::error& why) {
   // What may be saved meanwhile: the old plan is of no use.
   x->state.at = table_state::phase::fresh;
   x->state.label = lsn{};
+  x->state.only.clear();
   x->state.retake = true;
   // Its columns may have changed too: a plan by the old ones would fail again.
   self->request(self->state.source, caf::infinite, atom::tables_v)

@@ -114,6 +114,25 @@ std::string why_outdated(const table_shape& before, const table_shape& now) {
   return why_heaps_outdated(before, now);
 }
 
+std::vector<uint32_t>
+added_heaps(const table_shape& before, const table_shape& now) {
+  std::vector<uint32_t> result;
+  if (!before.is_known())
+    return result;
+  for (const auto& x : now.heaps)
+    if (by_oid(before.heaps, x.oid) == nullptr)
+      result.push_back(x.oid);
+  return result;
+}
+
+std::string columns_stamp(const table_shape& x) {
+  std::string result;
+  for (const auto& c : x.columns)
+    result += (result.empty() ? "" : ",") + std::to_string(c.number) + ':'
+              + std::to_string(c.changed);
+  return result;
+}
+
 table_shape successor(const table_shape& before, table_shape now) {
   now.left = before.left;
   for (const auto& x : before.columns)
@@ -139,11 +158,9 @@ boost::json::object to_object(const table_shape& x) {
   boost::json::array heaps;
   for (const auto& h : x.heaps)
     heaps.push_back(boost::json::array{h.oid, h.filenode});
-  return {{"columns", std::move(columns)},
-          {"left", std::move(left)},
-          {"labels", std::move(labels)},
-          {"heaps", std::move(heaps)},
-          {"membership", x.membership}};
+  return {{"columns", std::move(columns)}, {"left", std::move(left)},
+          {"labels", std::move(labels)},   {"heaps", std::move(heaps)},
+          {"membership", x.membership},    {"edits", x.edits}};
 }
 
 table_shape shape_of(const boost::json::object& x) {
@@ -169,6 +186,7 @@ table_shape shape_of(const boost::json::object& x) {
     result.heaps.push_back(
       {number(y.as_array().at(0)), number(y.as_array().at(1)), false});
   result.membership = text(x.at("membership"));
+  result.edits = x.at("edits").to_number<uint64_t>();
   return result;
 }
 

@@ -48,8 +48,8 @@ struct table_shape {
     uint32_t oid = 0;
     uint32_t filenode = 0;
 
-    /// It had no page when it was looked at. Not remembered.
-    bool empty = false;
+    /// Made as a partition, in one transaction: without rows. Not remembered.
+    bool born = false;
 
     friend bool operator==(const heap& a, const heap& b) {
       return a.oid == b.oid && a.filenode == b.filenode;
@@ -69,6 +69,11 @@ struct table_shape {
   /// By OID.
   std::vector<heap> heaps;
 
+  /// Updates and deletes that the server has counted, of tables of which the
+  /// stream does not carry them; 0 for others. Starts anew when the server
+  /// forgets its counters.
+  uint64_t edits = 0;
+
   /// Which entries of the catalogue publish the table: others once it has been
   /// taken out and put back.
   std::string membership;
@@ -86,6 +91,14 @@ using table_shape_ptr = std::shared_ptr<const table_shape>;
 /// any more, though the log has no change of each: one line for the log. Empty
 /// when they are, and when one of the two is not known.
 std::string why_outdated(const table_shape& before, const table_shape& now);
+
+/// Heaps that were not there before: partitions that were attached or made.
+std::vector<uint32_t>
+added_heaps(const table_shape& before, const table_shape& now);
+
+/// Which columns there are and what changed them last, as the chunk reader asks
+/// the server for it; see there. Empty when nothing is known.
+std::string columns_stamp(const table_shape& x);
 
 /// `now`, with what has to be remembered from `before`.
 table_shape successor(const table_shape& before, table_shape now);

@@ -74,6 +74,8 @@ std::string to_json(const table_state& x) {
     {"parts", std::move(parts)},
     {"done", std::move(done)},
   };
+  if (!x.only.empty())
+    result["only"] = boost::json::array(x.only.begin(), x.only.end());
   if (x.shape.is_known())
     result["shape"] = to_object(x.shape);
   return boost::json::serialize(result);
@@ -94,6 +96,9 @@ result<table_state> parse_table_state(const std::string& json) {
     // States of an earlier version do not have it.
     if (const auto* oid = x.if_contains("oid"))
       result.oid = oid->to_number<uint32_t>();
+    if (const auto* only = x.if_contains("only"))
+      for (const auto& oid : only->as_array())
+        result.only.push_back(oid.to_number<uint32_t>());
     if (const auto* shape = x.if_contains("shape"))
       result.shape = shape_of(shape->as_object());
     result.label = *label;

@@ -40,6 +40,9 @@ struct table_state {
   /// The target may hold rows from before the label that are gone since.
   bool retake = false;
 
+  /// OIDs of the partitions that the snapshot is of; empty: of all.
+  std::vector<uint32_t> only;
+
   /// What the catalogue said when the table was taken, and since as far as it
   /// did not matter.
   table_shape shape;

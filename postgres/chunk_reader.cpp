@@ -37,16 +37,7 @@ std::string condition(const chunk& x, const std::string& filter) {
   return result;
 }
 
-// Which columns there are and what altered them last.
-std::string columns_stamp(const table_shape& x) {
-  std::string result;
-  for (const auto& c : x.columns)
-    result += (result.empty() ? "" : ",") + std::to_string(c.number) + ':'
-              + std::to_string(c.changed);
-  return result;
-}
-
-// The same of the columns that were planned, as they are now, and of those that
+// What `columns_stamp` says of the columns that were planned, and of those that
 // came since with a value for rows from before. Whatever has been altered about
 // them shows: rows would be read as what they are not any more.
 std::string stamp_sql(const table_description& table) {

@@ -34,13 +34,17 @@ constexpr const char* labels_sql
     " SELECT u.rel, e.oid, e.xmin::text::bigint, e.enumlabel"
     " FROM used u JOIN pg_enum e ON e.enumtypid = u.typ ORDER BY 1, 2";
 
+// A partition that was made as one became one in the transaction that made its
+// row type. The size of a heap would say more, and takes a lock.
 constexpr const char* heaps_sql
-  = "WITH RECURSIVE p(root, oid) AS ("
-    "SELECT c.oid, c.oid FROM pg_class c WHERE c.oid = ANY($1::oid[])"
-    " UNION ALL SELECT p.root, i.inhrelid FROM pg_inherits i"
-    " JOIN p ON i.inhparent = p.oid JOIN pg_class l ON l.oid = i.inhrelid"
+  = "WITH RECURSIVE p(root, oid, born) AS ("
+    "SELECT c.oid, c.oid, true FROM pg_class c WHERE c.oid = ANY($1::oid[])"
+    " UNION ALL SELECT p.root, i.inhrelid, p.born AND i.xmin = t.xmin"
+    " FROM pg_inherits i JOIN p ON i.inhparent = p.oid"
+    " JOIN pg_class l ON l.oid = i.inhrelid JOIN pg_type t ON t.oid = l.reltype"
     " WHERE l.relispartition)"
-    " SELECT p.root, c.oid, c.relfilenode"
+    " SELECT p.root, c.oid, c.relfilenode, p.born,"
+    " pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)"
     " FROM p JOIN pg_class c ON c.oid = p.oid WHERE c.relkind = 'r'"
     " ORDER BY 1, 2";
 
@@ -116,7 +120,8 @@ result<void> read_shapes(PGconn* conn, const source_options& options,
   if (done)
     done = for_each_row(
       conn, heaps_sql, oids, shapes, [](auto& x, const auto* r, int i) {
-        x.heaps.push_back({number(r, i, 1), number(r, i, 2), false});
+        x.heaps.push_back({number(r, i, 1), number(r, i, 2), is_true(r, i, 3)});
+        x.edits += static_cast<uint64_t>(integer(r, i, 4));
       });
   if (done)
     done = for_each_row(conn, membership_sql(conn, options), oids, shapes,
@@ -129,7 +134,10 @@ result<void> read_shapes(PGconn* conn, const source_options& options,
     if (x->oid == 0)
       continue;
     auto copy = std::make_shared<table_description>(*x);
-    copy->shape = shapes.at(x->oid);
+    auto& shape = shapes.at(x->oid);
+    if (x->identity != table_identity::append_only)
+      shape->edits = 0;
+    copy->shape = shape;
     x = std::move(copy);
   }
   return {};

@@ -236,6 +236,20 @@ CAF_TEST(a table whose shapes are never understood is let go) {
   CAF_CHECK_EQUAL(stream->skipped.size(), 2u);
 }
 
+CAF_TEST(of a table with new partitions these are taken alone) {
+  start_streaming();
+  auto more = shape();
+  more.heaps.push_back({16'400, 16'400, true});
+  set_shape(more);
+  describe_orders();
+  CAF_CHECK(saved().shape == shape());
+  accept_retake();
+  CAF_REQUIRE_EQUAL(snapshots->size(), 1u);
+  CAF_CHECK_EQUAL(snapshots->back()->state.only, std::vector<uint32_t>{16'400});
+  CAF_CHECK(!snapshots->back()->state.retake);
+  CAF_CHECK(saved().shape == more);
+}
+
 CAF_TEST(what was noted while a snapshot was planned anew is done with it) {
   auto state = saved();
   state.at = table_state::phase::fresh;
@@ -252,6 +266,40 @@ CAF_TEST(what was noted while a snapshot was planned anew is done with it) {
   look();
   CAF_CHECK_EQUAL(snapshots->size(), 1u);
   CAF_CHECK_EQUAL(mark(), "");
+}
+
+CAF_TEST(a table without key whose rows change is let go) {
+  auto copy = std::make_shared<table_description>(*orders);
+  copy->identity = table_identity::append_only;
+  for (auto& x : copy->columns)
+    x.key_position = -1;
+  orders = copy;
+  auto edited = shape();
+  set_shape(edited);
+  start_streaming();
+  look();
+  auto why = [&] { return store_log->state("quarantine", "public.orders"); };
+  CAF_CHECK_EQUAL(why(), "");
+  edited.edits = 3;
+  set_shape(edited);
+  look();
+  CAF_CHECK(has(why(), "(3 times)"));
+}
+
+CAF_TEST(counters that start anew let nothing go) {
+  auto state = saved();
+  state.shape.edits = 100;
+  store_log->stored[{"table", "public.orders"}] = to_json(state);
+  auto copy = std::make_shared<table_description>(*orders);
+  copy->identity = table_identity::append_only;
+  for (auto& x : copy->columns)
+    x.key_position = -1;
+  orders = copy;
+  set_shape(shape());
+  start_streaming();
+  look();
+  CAF_CHECK_EQUAL(store_log->state("quarantine", "public.orders"), "");
+  CAF_CHECK_EQUAL(saved().shape.edits, 0u);
 }
 
 CAF_TEST(without snapshots nothing is taken again and that is said) {

@@ -156,10 +156,26 @@ CAF_TEST(a partition goes) {
   CAF_CHECK(has(why(), "partition"));
 }
 
+CAF_TEST(partitions come) {
+  now.heaps.push_back({16'400, 16'400, false});
+  now.heaps.push_back({16'500, 16'500, true});
+  CAF_CHECK_EQUAL(why(), "");
+  CAF_CHECK_EQUAL(added_heaps(before, now),
+                  (std::vector<uint32_t>{16'400, 16'500}));
+  CAF_CHECK(added_heaps(table_shape{}, now).empty());
+}
+
+CAF_TEST(the stamp of columns tells which there are and what altered them) {
+  CAF_CHECK_EQUAL(columns_stamp(before), "1:700,2:700,4:700");
+  CAF_CHECK_EQUAL(columns_stamp(table_shape{}), "");
+}
+
 CAF_TEST(a shape is remembered with the state of its table) {
   table_state state;
   state.shape = shop();
   state.shape.left = {"gone \"so\""};
+  state.shape.edits = 17;
+  state.only = {16'400};
   auto again = parse_table_state(to_json(state));
   CAF_REQUIRE(again);
   CAF_CHECK(*again == state);
