@@ -27,6 +27,11 @@ public:
       left_out(table);
     for (const auto* table : x_.candidates)
       candidate(*table);
+    // One that appears while others are followed must not stop those.
+    std::erase_if(x_.candidates, [this](const auto* table) {
+      return is_newcomer(*table)
+             && (table->row_security || has_generated_key(*table));
+    });
     main_publication();
     inserts_publication();
   }
@@ -129,38 +134,45 @@ private:
           true);
   }
 
+  bool is_newcomer(const catalogue_table& table) const {
+    const auto& d = table.description;
+    return x_.slot.exists && !is_named(options_, d.schema, d.name)
+           && !covers(x_.main, table) && !covers(x_.inserts, table);
+  }
+
+  static bool has_generated_key(const catalogue_table& table) {
+    return std::any_of(table.generated.begin(), table.generated.end(),
+                       [](const auto& x) { return x.key_position >= 0; });
+  }
+
   void candidate(const catalogue_table& table) {
     const auto& d = table.description;
     auto subject = d.full_name();
     auto quoted = quote_name(d.schema, d.name);
     auto role = quote_name(x_.role);
-    // One that appears while others are followed must not stop those.
-    auto is_newcomer = x_.slot.exists && !is_named(options_, d.schema, d.name)
-                       && !covers(x_.main, table) && !covers(x_.inserts, table);
+    auto newcomer = is_newcomer(table);
     if (!table.readable)
       add(subject, "role " + x_.role + " may not read it",
           "GRANT USAGE ON SCHEMA " + quote_name(d.schema) + " TO " + role
             + "; GRANT SELECT ON " + quoted + " TO " + role,
-          is_newcomer, ec::source_refused);
+          newcomer, ec::source_refused);
     if (table.row_security)
       add(subject,
           "row-level security hides rows from role " + x_.role
             + " that the change stream would bring",
-          "ALTER ROLE " + role + " BYPASSRLS");
+          "ALTER ROLE " + role + " BYPASSRLS", newcomer);
     if (!table.generated.empty()) {
       std::string names;
-      auto in_key = false;
-      for (const auto& column : table.generated) {
+      for (const auto& column : table.generated)
         names += (names.empty() ? "" : ", ") + column.name;
-        in_key = in_key || column.key_position >= 0;
-      }
-      if (in_key)
+      if (has_generated_key(table))
         add(subject,
             "its key has a generated column (" + names
               + "), which the change stream does not carry",
             "ALTER TABLE " + quoted
               + " REPLICA IDENTITY USING INDEX another_unique_index, or "
-                "exclude it (source.exclude)");
+                "exclude it (source.exclude)",
+            newcomer);
       else
         add(subject,
             "generated columns are not in the change stream: left out (" + names

@@ -366,6 +366,19 @@ CAF_TEST(a table that appears later must not stop the others) {
   CAF_CHECK(!x.problems[0].warning);
 }
 
+CAF_TEST(a table that appears later and hides rows is left out) {
+  exists(x.main, {101});
+  exists(x.inserts, {}, false);
+  slot_exists();
+  add("more").row_security = true;
+  find();
+  CAF_REQUIRE_EQUAL(x.problems.size(), 1u);
+  CAF_CHECK(x.problems[0].warning);
+  CAF_CHECK(x.statements.empty());
+  for (const auto* table : x.candidates)
+    CAF_CHECK_NOT_EQUAL(table->description.name, "more");
+}
+
 CAF_TEST(without the publication for them keyless tables are left out) {
   exists(x.main, {101});
   slot_exists();

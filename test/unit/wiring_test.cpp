@@ -122,6 +122,7 @@ CAF_TEST(the end of any actor starts all of them again) {
     ++names[name_of(x)];
   CAF_CHECK((names
              == std::map<std::string, int>{{"capture", 1},
+                                           {"cleaner", 1},
                                            {"insert-pool", 1},
                                            {"inserter", 4},
                                            {"partition-router", 1},
