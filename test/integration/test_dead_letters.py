@@ -243,6 +243,8 @@ def test_dlq_replays_values_that_the_stream_left_out(source, target, database, n
     node.wait_caught_up(60)
     target.query(f"ALTER TABLE `{database}`.docs ADD CONSTRAINT small CHECK ifNull(n, 0) < 10 OR _deleted")
     sql("UPDATE docs SET n = 11, a = a || 'x' WHERE id = 1")
+    # In one batch with the next change of the row it would be known there.
+    node.wait_caught_up(60)
     sql("UPDATE docs SET n = 2 WHERE id = 1; UPDATE docs SET n = 12, b = NULL WHERE id = 2; DELETE FROM docs WHERE id = 3")
     node.wait_caught_up(60)
     assert len(letters("docs")) == 3, letters("docs")
