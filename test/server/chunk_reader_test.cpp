@@ -171,7 +171,8 @@ CAF_TEST(a table that was rewritten has to be planned again) {
   run("VACUUM FULL public.t");
   auto why = bad(reader.start(x, x.chunks[0]));
   CAF_CHECK(why.code == ec::table_unsuitable);
-  CAF_CHECK(has(why.text, "public.t: it has been rewritten or replaced"));
+  CAF_CHECK(
+    has(why.text, "public.t: it has been altered, rewritten or replaced"));
   CAF_MESSAGE("nothing is left locked, and the reader goes on");
   CAF_CHECK(!holds_off("TRUNCATE public.t"));
   run("INSERT INTO public.t VALUES (2)");
