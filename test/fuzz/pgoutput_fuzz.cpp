@@ -116,7 +116,14 @@ public:
     at_.value += 8;
     auto result = decoder_.decode(at_, message);
     if (result == verdict::again) {
-      demand(take(), "what must be taken is there");
+      auto waits = decoder_.unknown() != nullptr;
+      demand(take() || waits, "there is something to be taken or described");
+      if (waits) {
+        // Who describes it wrongly gets no further.
+        if ((choices_ & describe_wrongly) != 0)
+          return false;
+        answer();
+      }
       result = decoder_.decode(at_, message);
       demand(result != verdict::again, "a batch is full only once");
     }
